@@ -1,0 +1,1 @@
+"""The outside of the ports, and what every service shares: gRPC boot, error mapping, settings, telemetry."""
