@@ -215,7 +215,7 @@ class BlobStore(Protocol):
     """Objects by URI. A reader sees a whole object or none. All methods raise `Unavailable` when the store is away."""
 
     def uri(self, key: str) -> str:
-        """The URI of a key relative to this store's root: `metadata/p/d/x/inputs.pb`. Raises `InvalidRequest` on `..`."""
+        """The URI of a key relative to this store's root (`metadata/p/d/x/inputs.pb`). Raises `InvalidRequest` on `..`."""
         ...
 
     async def put(self, uri: str, data: bytes) -> None:
@@ -238,8 +238,6 @@ class BlobStore(Protocol):
         """Missing is fine."""
         ...
 
-    async def sign(
-        self, uri: str, method: str, expires_in_s: float, *, content_md5: bytes | None = None
-    ) -> SignedUrl:
+    async def sign(self, uri: str, method: str, expires_in_s: float, *, content_md5: bytes | None = None) -> SignedUrl:
         """A URL that permits `GET` or `PUT` of exactly this object until it expires."""
         ...

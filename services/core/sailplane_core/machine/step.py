@@ -1,0 +1,157 @@
+"""One evaluation in progress: reads through to the state, collects what changes, and leaves the state alone."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+from sailplane_protos.core import workflow_pb2
+from sailplane_protos.propeller import queue_pb2
+
+from ..errors import InvariantBroken
+from ..ids import EntityId, unique_node_id
+from ..layout import Layout
+from ..phases import NODE_TERMINAL, NodePhase, move_node
+from ..plan import Graph, Plan
+from .commands import Command
+from .state import ExecutionState, Header, NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What an evaluation decided: the rows that change, what to do after the commit, and what to tell admin.
+
+    Nothing changed and nothing to do means there is nothing to save: `is_empty`.
+    """
+
+    header: Header
+    nodes: Mapping[str, NodeState]
+    remaining: Mapping[str, int]
+    commands: tuple[Command, ...]
+    events: tuple[queue_pb2.Event, ...]
+    is_empty: bool
+
+    def apply(self, state: ExecutionState) -> None:
+        """Bring a state in memory up to date, once the transition is saved."""
+        state.header = self.header
+        state.remaining.update(self.remaining)
+        for node in self.nodes.values():
+            state.replace(node)
+
+
+class Step:
+    """The working set of one evaluation."""
+
+    def __init__(self, plan: Plan, state: ExecutionState, now: datetime) -> None:
+        self.plan = plan
+        self.now = now
+        self.start = state.start
+        self.header = state.header
+        self.changed: dict[str, NodeState] = {}
+        self.commands: list[Command] = []
+        self.events: list[queue_pb2.Event] = []
+        self.ended: deque[NodeState] = deque()
+        """Nodes that ended in this step and whose followers were not looked at yet."""
+        self._state = state
+        self._remaining: dict[str, int] = {}
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The paths of this execution."""
+        return Layout(self.start.root_uri, self.start.raw_prefix, self.start.id)
+
+    # Looking
+
+    def find(self, node_id: str) -> NodeState | None:
+        """The node's present row, changes of this step included; None if it was not reached yet."""
+        return self.changed.get(node_id) or self._state.nodes.get(node_id)
+
+    def node(self, node_id: str) -> NodeState:
+        """The row of a node that must have been reached."""
+        found = self.find(node_id)
+        if found is None:
+            raise InvariantBroken(f"node {node_id} was never reached")
+        return found
+
+    def graph(self, scope: str) -> Graph:
+        """The graph that the nodes of a scope belong to."""
+        if not scope:
+            return self.plan.primary
+        spec = self.spec(self.node(scope))
+        return self.plan.graph(EntityId.of(spec.workflow_node.sub_workflow_ref))
+
+    def spec(self, node: NodeState) -> workflow_pb2.Node:
+        """The node as written in its workflow."""
+        return self.graph(node.scope).nodes[node.spec_id]
+
+    def id_in(self, scope: str, spec_id: str) -> str:
+        """The unique id of a template's node within a scope."""
+        return unique_node_id(scope, self.node(scope).attempt if scope else 0, spec_id)
+
+    def active(self) -> list[NodeState]:
+        """Every node that has not ended, in order of its id."""
+        ids = (self._state.active | self.changed.keys()) if self.changed else self._state.active
+        nodes = [self.node(node_id) for node_id in sorted(ids)]
+        return [node for node in nodes if not node.is_terminal]
+
+    def removals_left(self) -> int:
+        """How many Pods are being removed."""
+        count = len(self._state.removing)
+        for node_id, node in self.changed.items():
+            before = self._state.nodes.get(node_id)
+            count += int(node.removing) - int(before is not None and before.removing)
+        return count
+
+    def is_within(self, node: NodeState, scope: str) -> bool:
+        """Whether the node lies in the scope, at any depth."""
+        above = node.scope
+        while above:
+            if above == scope:
+                return True
+            above = self.node(above).scope
+        return not scope
+
+    def upstream_left(self, scope: str, spec_id: str) -> int:
+        """How many of a node's upstream nodes had not ended when this step last counted."""
+        node_id = self.id_in(scope, spec_id)
+        if node_id in self._remaining:
+            return self._remaining[node_id]
+        if node_id in self._state.remaining:
+            return self._state.remaining[node_id]
+        upstream = self.graph(scope).upstream.get(spec_id, ())
+        before = (self._state.nodes.get(self.id_in(scope, above)) for above in upstream)
+        return sum(1 for node in before if node is None or not node.is_terminal)
+
+    # Changing
+
+    def put(self, node: NodeState) -> None:
+        """Replace the node's row."""
+        self.changed[node.id] = node
+
+    def move(self, node: NodeState, phase: NodePhase) -> NodeState:
+        """Bring the node into a phase, with the times that go with it; the result is already put."""
+        moved = replace(node, phase=move_node(node.phase, phase))
+        if phase is NodePhase.QUEUED:
+            moved = replace(moved, queued_at=node.queued_at or self.now)
+        elif phase is NodePhase.RUNNING:
+            moved = replace(moved, started_at=node.started_at or self.now)
+        if phase in NODE_TERMINAL:
+            moved = replace(moved, ended_at=self.now)
+            self.ended.append(moved)
+        self.put(moved)
+        return moved
+
+    def count_down(self, scope: str, spec_id: str) -> int:
+        """One more upstream node of this one has ended; how many are left."""
+        left = self.upstream_left(scope, spec_id) - 1
+        self._remaining[self.id_in(scope, spec_id)] = left
+        return left
+
+    def finish(self) -> Transition:
+        """The decision, with the version counted up if there is anything to save."""
+        is_empty = self.header == self._state.header and not (self.changed or self.commands or self.events)
+        header = self.header if is_empty else replace(self.header, version=self._state.header.version + 1)
+        return Transition(
+            header, self.changed, self._remaining, tuple(self.commands), tuple(self.events), is_empty=is_empty
+        )

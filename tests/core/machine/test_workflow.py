@@ -1,0 +1,257 @@
+"""How an execution moves: order, retries, failure, abort, sub-workflows, and late or repeated observations."""
+
+import pytest
+from core.machine.world import FINAL, NOON, SYSTEM, USER, World, compiled, plan
+from hypothesis import given
+from hypothesis import strategies as st
+from sailplane_core.errors import InvariantBroken
+from sailplane_core.failures import Failure
+from sailplane_core.machine import (
+    AbortRequested,
+    BindingFailed,
+    BindInputs,
+    LaunchPod,
+    PodRemoved,
+    RemovePod,
+    Started,
+    TaskEnded,
+    TaskProgressed,
+)
+from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase, move_execution, move_node
+
+CHAIN = {"a": [], "b": ["a"], "c": ["b"]}
+DIAMOND = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
+
+
+def fail_first(failures: dict[str, list[Failure]]):
+    """Each node's attempts fail with these, one after another, and then succeed."""
+
+    def script(command: LaunchPod) -> Failure | None:
+        left = failures.get(command.node_id, [])
+        return left.pop(0) if left else None
+
+    return script
+
+
+def started(world: World) -> World:
+    world.see(Started())
+    return world
+
+
+def test_a_chain_runs_in_order_and_succeeds() -> None:
+    world = started(World(plan(compiled("w", CHAIN))))
+    world.run()
+    assert world.launched == ["a-0", "b-0", "c-0"]
+    assert world.state.header.phase is ExecutionPhase.SUCCEEDED
+    assert set(world.phases().values()) == {"SUCCEEDED"}
+
+
+def test_the_events_of_one_task_come_in_flytes_order() -> None:
+    world = started(World(plan(compiled("w", {"a": []}))))
+    world.run()
+    assert world.told() == [
+        "workflow RUNNING",
+        "node start-node SUCCEEDED",
+        "node a QUEUED",
+        "task a-0 QUEUED",
+        "node a RUNNING",
+        "task a-0 RUNNING",
+        "task a-0 SUCCEEDED",
+        "node a SUCCEEDED",
+        "workflow SUCCEEDING",
+        "node end-node QUEUED",
+        "node end-node SUCCEEDED",
+        "workflow SUCCEEDED",
+    ]
+    assert (
+        world.events[-1].workflow.output_uri
+        == "file:///blobs/metadata/propeller/p/development/x/end-node/data/0/outputs.pb"
+    )
+
+
+def test_a_node_waits_for_all_its_upstream_nodes() -> None:
+    world = started(World(plan(compiled("w", DIAMOND))))
+    world.see(TaskEnded("a", 0, None))
+    world.see(TaskEnded("b", 0, None))
+    assert "d" not in world.state.nodes
+    world.see(TaskEnded("c", 0, None))
+    assert world.state.nodes["d"].phase is NodePhase.QUEUED
+
+
+def test_two_upstream_nodes_ending_in_one_evaluation_start_the_follower_once() -> None:
+    world = started(World(plan(compiled("w", DIAMOND))))
+    world.see(TaskEnded("a", 0, None))
+    transition = world.see(TaskEnded("b", 0, None), TaskEnded("c", 0, None))
+    assert transition.commands == (LaunchPod("d", 0),)
+
+
+def test_a_transition_writes_only_what_changed() -> None:
+    wide = {f"n{index}": [] for index in range(200)}
+    world = started(World(plan(compiled("w", wide))))
+    transition = world.see(TaskEnded("n7", 0, None))
+    assert set(transition.nodes) == {"n7"}
+
+
+def test_observations_that_come_twice_or_late_change_nothing() -> None:
+    world = started(World(plan(compiled("w", CHAIN), retries=1), fail_first({"a": [USER]})))
+    world.see(TaskEnded("a", 0, USER))
+    assert world.state.nodes["a"].attempt == 1
+    for late in (TaskEnded("a", 0, USER), TaskEnded("a", 0, None), Started(), TaskEnded("ghost", 0, None)):
+        assert world.see(late).is_empty
+    world.see(TaskEnded("a", 1, None))
+    assert world.see(TaskEnded("a", 1, None)).is_empty
+    assert world.see(TaskProgressed("a", 1, TaskPhase.RUNNING, "", NOON)).is_empty
+
+
+@pytest.mark.parametrize(
+    ("retries", "failures", "launched", "code"),
+    [
+        (0, [USER], 1, "RetriesExhausted|USER:Bang"),
+        (2, [USER] * 3, 3, "RetriesExhausted|USER:Bang"),
+        (2, [USER] * 2, 3, None),
+        (0, [SYSTEM] * 3, 4, None),
+        (0, [SYSTEM] * 4, 4, "RetriesExhausted|Interrupted"),
+        (1, [SYSTEM, USER, SYSTEM, SYSTEM], 5, None),
+        (5, [FINAL], 1, "USER:Value"),
+    ],
+)
+def test_each_kind_of_failure_spends_its_own_budget(
+    retries: int, failures: list[Failure], launched: int, code: str | None
+) -> None:
+    world = started(World(plan(compiled("w", {"a": []}), retries=retries), fail_first({"a": list(failures)})))
+    world.run()
+    assert len(world.launched) == launched
+    failure = world.state.header.failure
+    assert (failure.code if failure else None) == code
+    assert world.state.header.phase is (ExecutionPhase.FAILED if code else ExecutionPhase.SUCCEEDED)
+
+
+def test_exhausted_retries_say_how_many_there_were() -> None:
+    world = started(World(plan(compiled("w", {"a": []}), retries=1), lambda command: USER))
+    world.run()
+    assert world.state.header.failure is not None
+    assert world.state.header.failure.message == "[2/2] currentAttempt done. Last Error: USER::bang"
+
+
+def test_a_failure_ends_the_other_nodes_before_the_execution_ends() -> None:
+    world = started(World(plan(compiled("w", {"a": [], "b": []}))))
+    transition = world.see(TaskEnded("a", 0, FINAL))
+    assert transition.commands == (RemovePod("b", 0),)
+    assert world.state.header.phase is ExecutionPhase.FAILING
+    world.see(PodRemoved("b", 0))
+    assert world.state.header.phase is ExecutionPhase.FAILED
+    assert world.phases()["b"] == "ABORTED"
+
+
+def test_fail_after_executable_nodes_lets_the_independent_ones_finish() -> None:
+    edges = {"a": [], "b": ["a"], "c": [], "d": ["c"]}
+    world = started(World(plan(compiled("w", edges, after=True)), fail_first({"a": [FINAL]})))
+    world.run()
+    assert world.launched == ["a-0", "c-0", "d-0"]
+    assert world.phases() == {
+        "start-node": "SUCCEEDED",
+        "a": "FAILED",
+        "b": "SKIPPED",
+        "c": "SUCCEEDED",
+        "d": "SUCCEEDED",
+        "end-node": "SKIPPED",
+    }
+    assert world.state.header.phase is ExecutionPhase.FAILED
+    assert world.state.header.failure == FINAL
+
+
+def test_an_abort_ends_every_active_node_and_waits_for_their_pods() -> None:
+    world = started(World(plan(compiled("w", {"a": [], "b": []}))))
+    transition = world.see(AbortRequested("enough", "ann"))
+    assert set(transition.commands) == {RemovePod("a", 0), RemovePod("b", 0)}
+    world.see(PodRemoved("a", 0))
+    assert world.state.header.phase is ExecutionPhase.ABORTING
+    world.see(PodRemoved("b", 0))
+    assert world.state.header.phase is ExecutionPhase.ABORTED
+    assert world.events[-1].workflow.error.message == "enough"
+    assert world.see(AbortRequested("again", "")).is_empty
+
+
+def test_an_abort_before_the_start_never_starts() -> None:
+    world = World(plan(compiled("w", CHAIN)))
+    world.see(AbortRequested("no", ""))
+    world.see(Started())
+    assert world.state.header.phase is ExecutionPhase.ABORTED
+    assert world.launched == []
+
+
+def nested(depth_script=lambda command: None, retries: int = 0) -> World:
+    inner = compiled("inner", {"x": [], "y": ["x"]})
+    outer = compiled("outer", {"a": [], "s": ["a"], "z": ["s"]}, {"s": "inner"})
+    return started(World(plan(outer, inner, retries=retries), depth_script))
+
+
+def test_a_sub_workflow_runs_in_its_place() -> None:
+    world = nested()
+    world.run()
+    assert world.launched == ["a-0", "s-0-x-0", "s-0-y-0", "z-0"]
+    assert world.state.header.phase is ExecutionPhase.SUCCEEDED
+    assert world.state.nodes["s"].outputs_uri.endswith("/s-0-end-node/data/0/outputs.pb")
+    event = next(e.node for e in world.events if e.node.id.node_id == "s-0-x")
+    assert (event.parent_node_metadata.node_id, event.spec_node_id, event.retry_group) == ("s", "x", "0")
+
+
+def test_a_failure_inside_a_sub_workflow_fails_its_node_with_the_same_error() -> None:
+    world = nested(fail_first({"s-0-x": [FINAL]}))
+    world.run()
+    assert world.phases()["s"] == "FAILED"
+    assert world.state.header.failure == FINAL
+    assert world.state.header.phase is ExecutionPhase.FAILED
+
+
+def test_aborting_reaches_into_sub_workflows() -> None:
+    world = nested()
+    world.see(TaskEnded("a", 0, None))
+    world.see(*world.carry_out(BindInputs("s", 0)))
+    world.waiting.clear()
+    world.see(AbortRequested("enough", ""))
+    assert world.waiting == [RemovePod("s-0-x", 0)]
+    assert {world.phases()[node] for node in ("s", "s-0-x")} == {"ABORTED"}
+
+
+def test_inputs_that_cannot_be_bound_fail_the_node() -> None:
+    world = started(World(plan(compiled("w", {"a": []}))))
+    world.see(BindingFailed("a", 0, FINAL))
+    assert world.state.header.failure == FINAL
+
+
+def test_a_late_status_does_not_bring_a_running_task_back() -> None:
+    world = started(World(plan(compiled("w", {"a": []}))))
+    world.see(TaskProgressed("a", 0, TaskPhase.RUNNING, "", NOON))
+    assert world.see(TaskProgressed("a", 0, TaskPhase.INITIALIZING, "pulling", NOON)).is_empty
+
+
+def test_moves_that_are_not_in_the_table_are_bugs() -> None:
+    with pytest.raises(InvariantBroken):
+        move_execution(ExecutionPhase.SUCCEEDED, ExecutionPhase.RUNNING)
+    with pytest.raises(InvariantBroken):
+        move_node(NodePhase.FAILED, NodePhase.RUNNING)
+
+
+@given(st.data())
+def test_any_graph_under_any_luck_ends_with_everything_accounted_for(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 8))
+    edges = {f"n{index}": [f"n{above}" for above in range(index) if data.draw(st.booleans())] for index in range(size)}
+    luck = st.sampled_from([None, None, None, USER, SYSTEM, FINAL])
+    world = World(plan(compiled("w", edges, after=data.draw(st.booleans())), retries=1), lambda _: data.draw(luck))
+    started(world)
+    if data.draw(st.booleans()):
+        world.see(AbortRequested("stop", ""))
+    while world.waiting:
+        command = world.waiting.pop(data.draw(st.integers(0, len(world.waiting) - 1)))
+        seen = list(world.carry_out(command))
+        world.see(*seen)
+        assert world.see(*seen).is_empty
+    header = world.state.header
+    assert header.is_terminal
+    assert not world.state.active
+    assert not world.state.removing
+    assert all(node.is_terminal for node in world.state.nodes.values())
+    if header.phase is ExecutionPhase.SUCCEEDED:
+        assert set(world.phases().values()) == {"SUCCEEDED"}
+        assert len(world.phases()) == size + 2
