@@ -10,6 +10,7 @@ harmless, because the attempt it carries fences it.
     state.py         what is stored: one row per execution, one per node
     observations.py  what can be seen
     commands.py      what this system can do to the world: one closed set
+    scopes.py        the workflow and the insides of its sub-workflow nodes
     step.py          one evaluation in progress
     workflow.py      evaluate: scopes, edges, readiness, failure, abort
     kinds.py         node kind -> the module that knows it; each answers `ready`, `observe`, `abort`

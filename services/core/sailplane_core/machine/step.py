@@ -10,10 +10,10 @@ from sailplane_protos.core import workflow_pb2
 from sailplane_protos.propeller import queue_pb2
 
 from ..errors import InvariantBroken
-from ..ids import EntityId, unique_node_id
 from ..layout import Layout
 from ..phases import NODE_TERMINAL, NodePhase, move_node
 from ..plan import Graph, Plan
+from . import scopes
 from .commands import Command
 from .state import ExecutionState, Header, NodeState
 
@@ -76,18 +76,15 @@ class Step:
 
     def graph(self, scope: str) -> Graph:
         """The graph that the nodes of a scope belong to."""
-        if not scope:
-            return self.plan.primary
-        spec = self.spec(self.node(scope))
-        return self.plan.graph(EntityId.of(spec.workflow_node.sub_workflow_ref))
+        return scopes.graph_of(self.plan, self.node, scope)
 
     def spec(self, node: NodeState) -> workflow_pb2.Node:
         """The node as written in its workflow."""
-        return self.graph(node.scope).nodes[node.spec_id]
+        return scopes.spec_of(self.plan, self.node, node)
 
     def id_in(self, scope: str, spec_id: str) -> str:
         """The unique id of a template's node within a scope."""
-        return unique_node_id(scope, self.node(scope).attempt if scope else 0, spec_id)
+        return scopes.id_in(self.node, scope, spec_id)
 
     def active(self) -> list[NodeState]:
         """Every node that has not ended, in order of its id."""

@@ -1,0 +1,58 @@
+"""An execution in service: its state in memory, and what is under way for it."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from sailplane_core.errors import InvariantBroken
+from sailplane_core.ids import ExecutionId
+from sailplane_core.machine import ExecutionState, Observation
+from sailplane_core.plan import Plan
+from sailplane_core.ports import Delivery
+from sailplane_protos.propeller import queue_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An observation, with the delivery that brought it, if one did, and the start order if that was it."""
+
+    observation: Observation
+    delivery: Delivery | None = None
+    start: queue_pb2.Start | None = None
+
+
+@dataclass(slots=True)
+class Definition:
+    """What is known of an execution once it was loaded."""
+
+    start: queue_pb2.Start
+    state: ExecutionState
+    plan: Plan
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """One execution that this propeller owns.
+
+    `inbox` is what was seen and not yet evaluated. `worker` runs while there is something in it. `chains` holds, per
+    node, the last command under way: the next one about the same node waits for it.
+    """
+
+    id: ExecutionId
+    inbox: deque[Seen] = field(default_factory=deque[Seen])
+    worker: asyncio.Task[None] | None = None
+    chains: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, "asyncio.Task[None]"])
+    loaded: Definition | None = None
+    is_parked: bool = False
+
+    @property
+    def definition(self) -> Definition:
+        """What was loaded; asking before that is a bug."""
+        if self.loaded is None:
+            raise InvariantBroken(f"execution {self.id} was not loaded")
+        return self.loaded
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way or waiting."""
+        return not self.inbox and not self.chains and (self.worker is None or self.worker.done())

@@ -1,0 +1,181 @@
+"""The hands: carries out what the machine decided, after it was committed.
+
+Each command is idempotent, is looked at again right before it is done (the node may have moved on), and is confirmed
+in the outbox when it is done. Commands about one node are carried out one after another, so that removing a Pod
+never overtakes launching it; different nodes go on side by side.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import structlog
+from sailplane_core.bindings import BindingFailed as Unbound
+from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
+from sailplane_core.failures import Failure, FailureKind
+from sailplane_core.ids import ExecutionId, pod_name
+from sailplane_core.layout import Layout
+from sailplane_core.machine import (
+    BindingFailed,
+    BindInputs,
+    Command,
+    InputsBound,
+    LaunchFailed,
+    LaunchPod,
+    NodeKind,
+    NodeState,
+    Observation,
+    PodRemoved,
+    RemovePod,
+)
+from sailplane_core.podspec import PodContext, build
+
+from . import records
+from .inputs import Literals, bind
+from .live import Live
+from .pods import PodNames, namespace_of
+from .ports import PropellerPorts
+
+log = structlog.get_logger(__name__)
+
+TRIES_MAX = 5
+"""How often an unexpected error is met with another try before the attempt is given up as a system failure."""
+
+
+class Performers:
+    """Carries commands out."""
+
+    def __init__(
+        self, ports: PropellerPorts, names: PodNames, post: Callable[[ExecutionId, Observation], None], idle: Callable[[Live], None]
+    ) -> None:
+        self._ports = ports
+        self._names = names
+        self._post = post
+        self._idle = idle
+        self._literals = Literals(ports.blobs)
+        self._places = asyncio.Semaphore(ports.settings.performers_max)
+
+    def hand_out(self, live: Live, commands: Sequence[Command]) -> None:
+        """Begin to carry out an execution's commands."""
+        for command in commands:
+            before = live.chains.get(command.node_id)
+            task = asyncio.create_task(self._in_turn(live, command, before))
+            live.chains[command.node_id] = task
+            task.add_done_callback(lambda done, node_id=command.node_id: self._unchain(live, node_id, done))
+
+    async def close(self, lives: Sequence[Live]) -> None:
+        """Stop. What was not confirmed is carried out again after the next start."""
+        tasks = [task for live in lives for task in live.chains.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _unchain(self, live: Live, node_id: str, done: "asyncio.Task[None]") -> None:
+        if live.chains.get(node_id) is done:
+            del live.chains[node_id]
+        self._idle(live)
+
+    async def _in_turn(self, live: Live, command: Command, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        async with self._places:
+            seen = await self._until_done(live, command)
+        await self._ports.store.confirm([records.command_id(live.id, command)])
+        if seen is not None:
+            self._post(live.id, seen)
+
+    async def _until_done(self, live: Live, command: Command) -> Observation | None:
+        """Carry a command out, waiting for what is unavailable; an error that stays becomes a failed attempt."""
+        delay_s, tries = self._ports.settings.retry_delay_s, 0
+        while True:
+            try:
+                return await self._perform(live, command)
+            except Unavailable as error:
+                log.warning("command_waits", execution=str(live.id), command=repr(command), reason=str(error))
+            except Exception as error:  # one attempt suffers, not the engine
+                log.exception("command_failed", execution=str(live.id), command=repr(command))
+                tries += 1
+                if tries >= TRIES_MAX:
+                    failure = Failure("CommandFailed", f"{type(error).__name__}: {error}", FailureKind.SYSTEM)
+                    return _gave_up(command, failure)
+            await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
+            delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+
+    async def _perform(self, live: Live, command: Command) -> Observation | None:
+        match command:
+            case BindInputs():
+                return await self._bind_inputs(live, command)
+            case LaunchPod():
+                return await self._launch_pod(live, command)
+            case RemovePod():
+                return await self._remove_pod(live, command)
+
+    async def _bind_inputs(self, live: Live, command: BindInputs) -> Observation | None:
+        node = _current(live, command)
+        if node is None:
+            return None
+        layout = _layout(live)
+        is_end = node.kind is NodeKind.END
+        uri = layout.outputs_uri(node.id, node.attempt) if is_end else layout.inputs_uri(node.id)
+        failure = await self._write_inputs(live, node, uri)
+        if failure is not None:
+            return BindingFailed(node.id, node.attempt, failure)
+        return InputsBound(node.id, node.attempt)
+
+    async def _launch_pod(self, live: Live, command: LaunchPod) -> Observation | None:
+        node = _current(live, command)
+        if node is None:
+            return None
+        failure = await self._write_inputs(live, node, _layout(live).inputs_uri(node.id))
+        if failure is not None:
+            return BindingFailed(node.id, node.attempt, failure)
+        try:
+            pod = build(self._context(live, node))
+            self._names.add(pod.namespace, pod.name, live.id, node.id, node.attempt)
+            if _current(live, command) is not None:
+                await self._ports.launcher.ensure(pod)
+        except InvalidRequest as error:
+            failure = Failure("BadTaskFormat", str(error), FailureKind.USER, retryable=False)
+            return LaunchFailed(node.id, node.attempt, failure)
+        return None
+
+    async def _remove_pod(self, live: Live, command: RemovePod) -> Observation | None:
+        namespace, name = namespace_of(live.id), pod_name(live.id, command.node_id, command.attempt)
+        await self._ports.launcher.remove(namespace, name)
+        self._names.discard(namespace, name)
+        return PodRemoved(command.node_id, command.attempt)
+
+    async def _write_inputs(self, live: Live, node: NodeState, uri: str) -> Failure | None:
+        """Resolve and store a node's inputs; what is wrong with them, if they cannot be made."""
+        try:
+            await self._literals.write(uri, await bind(self._literals, live.definition, node))
+        except Unbound as error:
+            return error.failure
+        except NotFound as error:
+            message = f"an input of node {node.id} cannot be read: {error}"
+            return Failure("BindingResolutionFailure", message, FailureKind.SYSTEM, retryable=False)
+        return None
+
+    def _context(self, live: Live, node: NodeState) -> PodContext:
+        raise InvalidRequest(node.id)
+
+
+def _current(live: Live, command: Command) -> NodeState | None:
+    """The node, if the command is still about its present attempt."""
+    node = live.definition.state.nodes.get(command.node_id)
+    return node if node is not None and node.attempt == command.attempt and not node.is_terminal else None
+
+
+def _gave_up(command: Command, failure: Failure) -> Observation | None:
+    match command:
+        case BindInputs():
+            return BindingFailed(command.node_id, command.attempt, failure)
+        case LaunchPod():
+            return LaunchFailed(command.node_id, command.attempt, failure)
+        case RemovePod():
+            return PodRemoved(command.node_id, command.attempt)
+
+
+def _layout(live: Live) -> Layout:
+    start = live.definition.state.start
+    return Layout(start.root_uri, start.raw_prefix, start.id)

@@ -1,0 +1,46 @@
+"""What propeller needs from the outside, in one value, and its settings."""
+
+from dataclasses import dataclass, field
+
+from sailplane_core.ports import BlobStore, Clock, PodLauncher, Queue
+from sailplane_runtime.store.port import Store
+
+from .definitions import DefinitionSource
+
+
+@dataclass(frozen=True, slots=True)
+class PropellerSettings:
+    """How the engine behaves. Every duration is in seconds."""
+
+    performers_max: int = 64
+    """Commands carried out at one time; the rest wait in order."""
+
+    retry_delay_s: float = 0.5
+    """First pause before something unavailable is tried again; doubles up to `retry_delay_s_max`."""
+
+    retry_delay_s_max: float = 10.0
+
+    sweep_interval_s: float = 30.0
+    """Between two looks for Pods that nobody reports on any more and for Pods whose execution is long over."""
+
+    pod_retention_s: float = 24 * 3600.0
+    """How long an ended execution's Pods, and with them their logs, are kept."""
+
+    output_bytes_max: int = 64 * 1024 * 1024
+    """A larger `outputs.pb` fails its node. Flyte stops at 2 MiB; large values belong into files."""
+
+    task_envs: dict[str, str] = field(default_factory=dict[str, str])
+    """Put into every task's environment, such as the address of the control plane."""
+
+
+@dataclass(frozen=True, slots=True)
+class PropellerPorts:
+    """The outside, as the engine sees it."""
+
+    store: Store
+    queue: Queue
+    blobs: BlobStore
+    launcher: PodLauncher
+    clock: Clock
+    definitions: DefinitionSource
+    settings: PropellerSettings = PropellerSettings()

@@ -1,0 +1,229 @@
+"""Rows to the machine's state and back, and the two writes: a new execution, and a transition."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sailplane_core.errors import StaleVersion
+from sailplane_core.failures import Failure, FailureKind
+from sailplane_core.ids import ExecutionId
+from sailplane_core.machine import Command, ExecutionState, Header, NodeKind, NodeState, StartInfo, Transition
+from sailplane_core.machine.commands import COMMANDS
+from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
+from sailplane_core.ports import Message
+from sailplane_protos.propeller import queue_pb2
+from sailplane_runtime.store.port import Transaction
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from .tables import executions, nodes
+
+COMMANDS_TOPIC = "commands"
+"""The outbox topic of commands. They never leave this service; the outbox only remembers them."""
+EVENTS_TOPIC = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What is stored of one execution."""
+
+    start: queue_pb2.Start
+    state: ExecutionState
+    is_parked: bool
+
+
+def start_info(id: ExecutionId, start: queue_pb2.Start, root_uri: str) -> StartInfo:
+    """The unchanging part of an execution's state."""
+    return StartInfo(id, start.inputs_uri, root_uri.rstrip("/"), start.raw_output_prefix)
+
+
+# Commands and events as outbox messages
+
+
+def command_message(execution: ExecutionId, command: Command) -> Message:
+    """A command as it lies in the outbox. Its id is derived, so sending it again is recognised."""
+    kind = type(command).__name__
+    body = {"kind": kind, "node_id": command.node_id, "attempt": command.attempt}
+    key = str(execution)
+    return Message(COMMANDS_TOPIC, key, command_id(execution, command), json.dumps(body).encode())
+
+
+def command_id(execution: ExecutionId, command: Command) -> str:
+    """The command's name."""
+    return f"{execution}:{type(command).__name__}:{command.node_id}:{command.attempt}"
+
+
+def read_command(message: Message) -> Command:
+    """Inverse of `command_message`."""
+    body = json.loads(message.payload)
+    return COMMANDS[body["kind"]](node_id=body["node_id"], attempt=body["attempt"])
+
+
+def event_message(execution: ExecutionId, transition: Transition) -> Message:
+    """A transition's events as one message to admin. The version makes its id."""
+    batch = queue_pb2.EventBatch(execution_id=execution.to_message(), events=transition.events)
+    key = str(execution)
+    return Message(EVENTS_TOPIC, key, f"{key}@{transition.header.version}", batch.SerializeToString())
+
+
+# Writing
+
+
+def save(tx: Transaction, start: queue_pb2.Start, before: ExecutionState, transition: Transition) -> None:
+    """Save a transition with its commands and events. Raises `StaleVersion` if somebody else saved one first."""
+    id = before.start.id
+    header = _header_row(str(id), transition.header)
+    if before.header.version == 0:
+        statement = upsert(executions).on_conflict_do_nothing()
+        done = tx.connection.execute(statement, header | {"start": start.SerializeToString()})
+    else:
+        done = tx.connection.execute(_UPDATE_HEADER, header | {"row_id": str(id), "version_before": before.header.version})
+    if done.rowcount != 1:
+        raise StaleVersion(f"execution {id}")
+    if transition.nodes:
+        tx.connection.execute(_UPSERT_NODE, [_node_row(str(id), node) for node in transition.nodes.values()])
+    for command in transition.commands:
+        tx.send(command_message(id, command))
+    if transition.events:
+        tx.send(event_message(id, transition))
+
+
+def park(tx: Transaction, start: queue_pb2.Start, state: ExecutionState, reason: str, evidence: str, at: datetime) -> None:
+    """Take an execution out of service, with what is needed to understand why. Its rows stay as they are."""
+    id = str(state.start.id)
+    fresh = _header_row(id, state.header) | {"start": start.SerializeToString()}
+    tx.connection.execute(upsert(executions).on_conflict_do_nothing(), fresh)
+    tx.connection.execute(
+        update(executions)
+        .where(executions.c.id == id)
+        .values(parked_at=at, parked_reason=reason, parked_evidence=evidence)
+    )
+
+
+def _header_row(id: str, header: Header) -> dict[str, Any]:
+    return {
+        "id": id,
+        "version": header.version,
+        "phase": header.phase.value,
+        "is_terminal": header.is_terminal,
+        "failure": _dump_failure(header.failure),
+        "failed_node_id": header.failed_node_id,
+        "abort_cause": header.abort_cause,
+        "abort_principal": header.abort_principal,
+        "started_at": header.started_at,
+        "ended_at": header.ended_at,
+    }
+
+
+def _node_row(execution_id: str, node: NodeState) -> dict[str, Any]:
+    return {
+        "execution_id": execution_id,
+        "id": node.id,
+        "spec_id": node.spec_id,
+        "scope": node.scope,
+        "kind": node.kind.value,
+        "phase": node.phase.value,
+        "task_phase": node.task_phase.value,
+        "task_phase_version": node.task_phase_version,
+        "attempt": node.attempt,
+        "user_failures": node.user_failures,
+        "system_failures": node.system_failures,
+        "removing": node.removing,
+        "queued_at": node.queued_at,
+        "started_at": node.started_at,
+        "ended_at": node.ended_at,
+        "outputs_uri": node.outputs_uri,
+        "failure": _dump_failure(node.failure),
+        "reason": node.reason,
+    }
+
+
+_HEADER_COLUMNS = [column for column in _header_row("", Header()) if column != "id"]
+_UPDATE_HEADER = (
+    update(executions)
+    .where(executions.c.id == bindparam("row_id"), executions.c.version == bindparam("version_before"))
+    .values({column: bindparam(column) for column in _HEADER_COLUMNS})
+)
+_NODE_INSERT = upsert(nodes)
+_UPSERT_NODE = _NODE_INSERT.on_conflict_do_update(
+    index_elements=[nodes.c.execution_id, nodes.c.id],
+    set_={column.name: _NODE_INSERT.excluded[column.name] for column in nodes.c if not column.primary_key},
+)
+
+
+# Reading
+
+
+def load(connection: Connection, id: ExecutionId, root_uri: str) -> Execution | None:
+    """The execution as saved last; None if it was never saved."""
+    row = connection.execute(select(executions).where(executions.c.id == str(id))).mappings().one_or_none()
+    if row is None:
+        return None
+    reached = connection.execute(select(nodes).where(nodes.c.execution_id == str(id))).mappings()
+    start = queue_pb2.Start.FromString(row["start"])
+    state = ExecutionState.load(start_info(id, start, root_uri), _header(row), (_node(node) for node in reached))
+    return Execution(start, state, row["parked_at"] is not None)
+
+
+def in_service(connection: Connection) -> Sequence[ExecutionId]:
+    """Every execution that has not ended and is not parked."""
+    query = select(executions.c.id).where(executions.c.is_terminal.is_(False), executions.c.parked_at.is_(None))
+    return [ExecutionId.parse(id) for id in connection.scalars(query)]
+
+
+def ended_before(connection: Connection, when: datetime, ids: Sequence[str]) -> set[str]:
+    """Which of these executions ended before a time."""
+    query = select(executions.c.id).where(executions.c.id.in_(ids), executions.c.ended_at < when)
+    return set(connection.scalars(query))
+
+
+def known(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Which of these executions are stored at all."""
+    return set(connection.scalars(select(executions.c.id).where(executions.c.id.in_(ids))))
+
+
+def _header(row: RowMapping) -> Header:
+    return Header(
+        phase=ExecutionPhase(row["phase"]),
+        version=row["version"],
+        failure=_load_failure(row["failure"]),
+        failed_node_id=row["failed_node_id"],
+        abort_cause=row["abort_cause"],
+        abort_principal=row["abort_principal"],
+        started_at=_utc(row["started_at"]),
+        ended_at=_utc(row["ended_at"]),
+    )
+
+
+def _node(row: RowMapping) -> NodeState:
+    values: Mapping[str, Any] = {key: row[key] for key in row if key != "execution_id"}
+    return NodeState(
+        **{
+            **values,
+            "kind": NodeKind(row["kind"]),
+            "phase": NodePhase(row["phase"]),
+            "task_phase": TaskPhase(row["task_phase"]),
+            "failure": _load_failure(row["failure"]),
+            "queued_at": _utc(row["queued_at"]),
+            "started_at": _utc(row["started_at"]),
+            "ended_at": _utc(row["ended_at"]),
+        }
+    )
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    """SQLite forgets the zone; every stored time is UTC."""
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+
+
+def _dump_failure(failure: Failure | None) -> str | None:
+    return None if failure is None else json.dumps(asdict(failure))
+
+
+def _load_failure(text: str | None) -> Failure | None:
+    if text is None:
+        return None
+    values = json.loads(text)
+    return Failure(**(values | {"kind": FailureKind(values["kind"])}))

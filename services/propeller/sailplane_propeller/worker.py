@@ -1,0 +1,192 @@
+"""Who turns observations into transitions: one mailbox per execution, worked off one batch at a time.
+
+Queue deliveries, Pod statuses and the results of commands all end in the mailbox of their execution. While a batch
+is being saved, what arrives waits and is evaluated together, so a burst costs few commits. Different executions go
+on side by side. A delivery is acknowledged once what it led to is committed.
+
+An execution that breaks an invariant is parked with its evidence, and the others go on.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sailplane_core.errors import InvalidRequest, StaleVersion, Unavailable
+from sailplane_core.ids import EntityId, ExecutionId
+from sailplane_core.machine import AbortRequested, Command, ExecutionState, Observation, Started
+from sailplane_core.ports import Delivery
+from sailplane_protos.propeller import queue_pb2
+
+from . import records
+from .advance import advance
+from .definitions import Definitions
+from .live import Definition, Live, Seen
+from .ports import PropellerPorts
+
+log = structlog.get_logger(__name__)
+
+EXECUTIONS_TOPIC = "executions"
+DELIVERIES_AT_ONCE = 128
+
+
+class Worker:
+    """Owns the executions in service."""
+
+    def __init__(self, ports: PropellerPorts, root_uri: str) -> None:
+        self._ports = ports
+        self._root_uri = root_uri
+        self._definitions = Definitions(ports.definitions)
+        self._live: dict[ExecutionId, Live] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.hand_out: Callable[[Live, Sequence[Command]], None] = lambda live, commands: None
+        """Where commands go after their commit; set by whoever wires the service."""
+        self.entered: Callable[[Live], None] = lambda live: None
+        """Told of every execution that was loaded, so that its Pods are recognised."""
+
+    # In
+
+    async def run(self) -> None:
+        """Take deliveries from the queue for ever."""
+        while True:
+            for delivery in await self._ports.queue.receive(EXECUTIONS_TOPIC, DELIVERIES_AT_ONCE):
+                await self._take(delivery)
+
+    async def recover(self) -> None:
+        """Take every execution in service up again, and carry out what was decided but not confirmed."""
+        for id in await self._ports.store.read(records.in_service):
+            await self._reload(self.live(id))
+        for message in await self._ports.store.pending(records.COMMANDS_TOPIC):
+            live = self.live(ExecutionId.parse(message.key))
+            if live.loaded is None:
+                await self._reload(live)
+            if not live.is_parked:
+                self.hand_out(live, [records.read_command(message)])
+
+    def post(self, id: ExecutionId, seen: Observation) -> None:
+        """Something was observed."""
+        self._offer(id, Seen(seen))
+
+    def live(self, id: ExecutionId) -> Live:
+        """The execution in service, entered now if it was not."""
+        found = self._live.get(id)
+        if found is None:
+            found = self._live[id] = Live(id)
+        return found
+
+    def in_service(self) -> Sequence[Live]:
+        """Every execution this worker holds in memory."""
+        return list(self._live.values())
+
+    def release(self, live: Live) -> None:
+        """Forget an execution that has ended and has nothing under way."""
+        if live.is_idle and live.loaded is not None and live.loaded.state.header.is_terminal:
+            self._live.pop(live.id, None)
+
+    async def close(self) -> None:
+        """Stop working off mailboxes. What is not saved is observed again after the next start."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _take(self, delivery: Delivery) -> None:
+        try:
+            order = queue_pb2.ExecutionCommand.FromString(delivery.message.payload)
+            id = ExecutionId.of(order.execution_id)
+            match order.WhichOneof("command"):
+                case "start":
+                    self._offer(id, Seen(Started(), delivery, order.start))
+                case "abort":
+                    self._offer(id, Seen(AbortRequested(order.abort.cause, order.abort.principal), delivery))
+                case other:
+                    raise InvalidRequest(f"an order of kind {other} is not known")
+        except Exception as error:  # whatever is wrong with one message must not stop the others
+            log.exception("order_not_understood", message_id=delivery.message.id)
+            await self._ports.queue.nack(delivery, reason=str(error))
+
+    def _offer(self, id: ExecutionId, seen: Seen) -> None:
+        live = self.live(id)
+        live.inbox.append(seen)
+        if live.worker is None or live.worker.done():
+            live.worker = self._spawn(self._work_off(live))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Working off
+
+    async def _work_off(self, live: Live) -> None:
+        while live.inbox:
+            batch = list(live.inbox)
+            live.inbox.clear()
+            await self._evaluate(live, batch)
+            deliveries = [seen.delivery for seen in batch if seen.delivery is not None]
+            if deliveries:
+                await self._ports.queue.ack(deliveries)
+        live.worker = None
+        self.release(live)
+
+    async def _evaluate(self, live: Live, batch: Sequence[Seen]) -> None:
+        """Evaluate a batch until it is saved or the execution is parked."""
+        delay_s = self._ports.settings.retry_delay_s
+        while not live.is_parked:
+            try:
+                definition = await self._definition(live, batch)
+                if definition is None:
+                    log.warning("observation_of_unknown_execution", execution=str(live.id))
+                    return
+                seen = [one.observation for one in batch]
+                transition = await advance(
+                    self._ports.store, definition.plan, definition.start, definition.state, seen, self._ports.clock.now()
+                )
+                self.hand_out(live, transition.commands)
+                return
+            except StaleVersion:
+                live.loaded = None
+            except Unavailable as error:
+                log.warning("transition_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
+                await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
+                delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+            except Exception as error:  # our own bug, or data that cannot be: only this execution may suffer
+                await self._park(live, batch, error)
+
+    async def _definition(self, live: Live, batch: Sequence[Seen]) -> Definition | None:
+        if live.loaded is None:
+            await self._reload(live)
+        if live.loaded is None and not live.is_parked:
+            start = next((seen.start for seen in batch if seen.start is not None), None)
+            if start is None:
+                return None
+            state = ExecutionState(records.start_info(live.id, start, self._root_uri))
+            await self._enter(live, start, state)
+        return live.loaded
+
+    async def _reload(self, live: Live) -> None:
+        stored = await self._ports.store.read(lambda connection: records.load(connection, live.id, self._root_uri))
+        if stored is not None:
+            live.is_parked = stored.is_parked
+            if not stored.is_parked:
+                await self._enter(live, stored.start, stored.state)
+
+    async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
+        plan = await self._definitions.plan(EntityId.of(start.workflow_id))
+        live.loaded = Definition(start, state, plan)
+        self.entered(live)
+
+    async def _park(self, live: Live, batch: Sequence[Seen], error: Exception) -> None:
+        log.exception("execution_parked", execution=str(live.id))
+        live.is_parked = True
+        reason = f"{type(error).__name__}: {error}"
+        evidence = "\n".join([*(repr(seen.observation) for seen in batch), traceback.format_exc()])
+        start = live.loaded.start if live.loaded else next((one.start for one in batch if one.start), None)
+        if start is None:
+            return
+        state = live.loaded.state if live.loaded else ExecutionState(records.start_info(live.id, start, self._root_uri))
+        at = self._ports.clock.now()
+        await self._ports.store.write(lambda tx: records.park(tx, start, state, reason, evidence, at))
+
