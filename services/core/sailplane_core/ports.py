@@ -65,8 +65,8 @@ class Queue(Protocol):
 
     At least once: a message comes again if its consumer dies, stalls beyond the claim, or nacks. One key at a time:
     while one message of a key is claimed, no other of that key is delivered, to anybody. Delivery limit: what failed
-    `deliveries_max` times becomes a dead letter, and its key goes on. Publishing an id that is still waiting or
-    claimed is a no-op.
+    `deliveries_max` times becomes a dead letter, and its key goes on. Publishing an id that is still waiting,
+    claimed or parked is a no-op.
     """
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -90,7 +90,10 @@ class Queue(Protocol):
         ...
 
     def confirmed(self, topic: str) -> AsyncIterator[Sequence[str]]:
-        """Ids of messages of `topic` whose effect is committed (acked or parked), in batches, for the outbox relay."""
+        """Ids of messages of `topic` that the publisher may forget, in batches, from this call on; for the outbox relay.
+
+        Acked, dropped, or parked in a queue that outlives this process.
+        """
         ...
 
     async def dead_letters(self, topic: str) -> Sequence[DeadLetter]:

@@ -1,0 +1,1 @@
+"""The BlobStore port's implementations, and the HTTP side of signed URLs."""
