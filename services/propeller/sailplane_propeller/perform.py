@@ -46,7 +46,11 @@ class Performers:
     """Carries commands out."""
 
     def __init__(
-        self, ports: PropellerPorts, names: PodNames, post: Callable[[ExecutionId, Observation], None], idle: Callable[[Live], None]
+        self,
+        ports: PropellerPorts,
+        names: PodNames,
+        post: Callable[[ExecutionId, Observation], None],
+        idle: Callable[[Live], None],
     ) -> None:
         self._ports = ports
         self._names = names

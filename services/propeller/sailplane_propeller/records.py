@@ -15,7 +15,7 @@ from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_core.ports import Message
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from .tables import executions, nodes
@@ -79,7 +79,9 @@ def save(tx: Transaction, start: queue_pb2.Start, before: ExecutionState, transi
         statement = upsert(executions).on_conflict_do_nothing()
         done = tx.connection.execute(statement, header | {"start": start.SerializeToString()})
     else:
-        done = tx.connection.execute(_UPDATE_HEADER, header | {"row_id": str(id), "version_before": before.header.version})
+        done = tx.connection.execute(
+            _UPDATE_HEADER, header | {"row_id": str(id), "version_before": before.header.version}
+        )
     if done.rowcount != 1:
         raise StaleVersion(f"execution {id}")
     if transition.nodes:
@@ -90,7 +92,9 @@ def save(tx: Transaction, start: queue_pb2.Start, before: ExecutionState, transi
         tx.send(event_message(id, transition))
 
 
-def park(tx: Transaction, start: queue_pb2.Start, state: ExecutionState, reason: str, evidence: str, at: datetime) -> None:
+def park(
+    tx: Transaction, start: queue_pb2.Start, state: ExecutionState, reason: str, evidence: str, at: datetime
+) -> None:
     """Take an execution out of service, with what is needed to understand why. Its rows stay as they are."""
     id = str(state.start.id)
     fresh = _header_row(id, state.header) | {"start": start.SerializeToString()}
@@ -163,7 +167,7 @@ def load(connection: Connection, id: ExecutionId, root_uri: str) -> Execution | 
         return None
     reached = connection.execute(select(nodes).where(nodes.c.execution_id == str(id))).mappings()
     start = queue_pb2.Start.FromString(row["start"])
-    state = ExecutionState.load(start_info(id, start, root_uri), _header(row), (_node(node) for node in reached))
+    state = ExecutionState.load(start_info(id, start, root_uri), _header(row), (node_state(node) for node in reached))
     return Execution(start, state, row["parked_at"] is not None)
 
 
@@ -192,12 +196,13 @@ def _header(row: RowMapping) -> Header:
         failed_node_id=row["failed_node_id"],
         abort_cause=row["abort_cause"],
         abort_principal=row["abort_principal"],
-        started_at=_utc(row["started_at"]),
-        ended_at=_utc(row["ended_at"]),
+        started_at=utc(row["started_at"]),
+        ended_at=utc(row["ended_at"]),
     )
 
 
-def _node(row: RowMapping) -> NodeState:
+def node_state(row: RowMapping) -> NodeState:
+    """A row of `nodes`."""
     values: Mapping[str, Any] = {key: row[key] for key in row if key != "execution_id"}
     return NodeState(
         **{
@@ -206,14 +211,14 @@ def _node(row: RowMapping) -> NodeState:
             "phase": NodePhase(row["phase"]),
             "task_phase": TaskPhase(row["task_phase"]),
             "failure": _load_failure(row["failure"]),
-            "queued_at": _utc(row["queued_at"]),
-            "started_at": _utc(row["started_at"]),
-            "ended_at": _utc(row["ended_at"]),
+            "queued_at": utc(row["queued_at"]),
+            "started_at": utc(row["started_at"]),
+            "ended_at": utc(row["ended_at"]),
         }
     )
 
 
-def _utc(at: datetime | None) -> datetime | None:
+def utc(at: datetime | None) -> datetime | None:
     """SQLite forgets the zone; every stored time is UTC."""
     return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 

@@ -142,7 +142,12 @@ class Worker:
                     return
                 seen = [one.observation for one in batch]
                 transition = await advance(
-                    self._ports.store, definition.plan, definition.start, definition.state, seen, self._ports.clock.now()
+                    self._ports.store,
+                    definition.plan,
+                    definition.start,
+                    definition.state,
+                    seen,
+                    self._ports.clock.now(),
                 )
                 self.hand_out(live, transition.commands)
                 return
@@ -179,7 +184,7 @@ class Worker:
         self.entered(live)
 
     async def _park(self, live: Live, batch: Sequence[Seen], error: Exception) -> None:
-        log.exception("execution_parked", execution=str(live.id))
+        log.error("execution_parked", execution=str(live.id), exc_info=error)
         live.is_parked = True
         reason = f"{type(error).__name__}: {error}"
         evidence = "\n".join([*(repr(seen.observation) for seen in batch), traceback.format_exc()])
@@ -189,4 +194,3 @@ class Worker:
         state = live.loaded.state if live.loaded else ExecutionState(records.start_info(live.id, start, self._root_uri))
         at = self._ports.clock.now()
         await self._ports.store.write(lambda tx: records.park(tx, start, state, reason, evidence, at))
-

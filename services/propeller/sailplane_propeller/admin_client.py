@@ -1,0 +1,35 @@
+"""Admin as propeller sees it: over gRPC, for what it reads."""
+
+import grpc
+from grpc import aio
+from sailplane_core.errors import NotFound, Unavailable
+from sailplane_core.ids import EntityId
+from sailplane_protos.admin import common_pb2
+from sailplane_protos.core import compiler_pb2
+from sailplane_protos.service import admin_pb2_grpc
+
+TIMEOUT_S = 10.0
+MESSAGE_BYTES_MAX = 256 * 1024 * 1024
+"""A workflow of tens of thousands of nodes is one message."""
+
+
+class AdminClient:
+    """Implements `DefinitionSource` with admin's own RPCs."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._admin = admin_pb2_grpc.AdminServiceStub(channel)
+
+    @classmethod
+    def connect(cls, target: str) -> "AdminClient":
+        """A client of the admin at `host:port`, without TLS. Connects when first used, and again whenever needed."""
+        return cls(aio.insecure_channel(target, options=[("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)]))
+
+    async def compiled_workflow(self, id: EntityId) -> compiler_pb2.CompiledWorkflowClosure:
+        """The closure as registered."""
+        try:
+            workflow = await self._admin.GetWorkflow(common_pb2.ObjectGetRequest(id=id.to_message()), timeout=TIMEOUT_S)
+        except aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise NotFound("WORKFLOW", str(id)) from error
+            raise Unavailable(f"admin ({error.code().name}: {error.details()})") from error
+        return workflow.closure.compiled_workflow

@@ -1,0 +1,82 @@
+"""The safety net: what nobody reports on any more is found by looking, now and then.
+
+In the happy path nothing depends on it. It finds Pods that should be running and that the launcher does not know
+(somebody removed them by hand): the attempt ended without a result. And it removes the Pods of executions that
+ended long ago, or that this propeller never heard of.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import structlog
+from sailplane_core.errors import Unavailable
+from sailplane_core.ids import pod_name
+from sailplane_core.machine import NodeKind
+from sailplane_core.ports import PodPhase, PodStatus
+
+from . import records
+from .live import Live
+from .pods import namespace_of
+from .ports import PropellerPorts
+from .watch import Watcher
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Looks every `sweep_interval_s`."""
+
+    def __init__(self, ports: PropellerPorts, watcher: Watcher, in_service: Callable[[], Sequence[Live]]) -> None:
+        self._ports = ports
+        self._watcher = watcher
+        self._in_service = in_service
+        self._suspects: set[tuple[str, str]] = set()
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await self._ports.clock.sleep_until(
+                self._ports.clock.now() + timedelta(seconds=self._ports.settings.sweep_interval_s)
+            )
+            try:
+                await self.sweep()
+            except Unavailable as error:
+                log.warning("sweep_skipped", reason=str(error))
+
+    async def sweep(self) -> None:
+        """One look."""
+        self._report_missing()
+        await self._remove_old()
+
+    def _report_missing(self) -> None:
+        """A Pod that is missing at two looks in a row is missing: one look may fall between launch and report."""
+        missing = {
+            pod for live in self._in_service() for pod in self._expected(live) if pod not in self._watcher.owners
+        }
+        for namespace, name in missing & self._suspects:
+            self._watcher.take(PodStatus(name, namespace, PodPhase.MISSING))
+        self._suspects = missing
+
+    def _expected(self, live: Live) -> Sequence[tuple[str, str]]:
+        """The Pods that must exist: launched, not ended, and no command about their node under way."""
+        if live.loaded is None or live.is_parked:
+            return []
+        nodes = (live.loaded.state.nodes[node_id] for node_id in live.loaded.state.active)
+        return [
+            (namespace_of(live.id), pod_name(live.id, node.id, node.attempt))
+            for node in nodes
+            if node.kind is NodeKind.TASK and node.id not in live.chains
+        ]
+
+    async def _remove_old(self) -> None:
+        before = self._ports.clock.now() - timedelta(seconds=self._ports.settings.pod_retention_s)
+        owners = dict(self._watcher.owners)
+        ids = sorted({str(execution) for execution in owners.values()})
+        if not ids:
+            return
+        known = await self._ports.store.read(lambda connection: records.known(connection, ids))
+        ended = await self._ports.store.read(lambda connection: records.ended_before(connection, before, ids))
+        for pod, execution in owners.items():
+            if str(execution) in ended or str(execution) not in known:
+                await self._ports.launcher.remove(*pod)
+                self._watcher.owners.pop(pod, None)

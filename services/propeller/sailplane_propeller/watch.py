@@ -1,0 +1,116 @@
+"""The eyes: Pod statuses become observations.
+
+A status that ends a Pod is joined with what the Pod left behind (`error.pb`, `outputs.pb`): together they say how
+the attempt ended, and the machine gets one observation.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sailplane_core import podphase, task_result
+from sailplane_core.errors import NotFound, Unavailable
+from sailplane_core.ids import ExecutionId
+from sailplane_core.layout import Layout
+from sailplane_core.machine import Observation, TaskEnded, TaskProgressed
+from sailplane_core.ports import PodPhase, PodStatus
+
+from .live import Live
+from .pods import Attempt, PodNames
+from .ports import PropellerPorts
+
+log = structlog.get_logger(__name__)
+
+
+class Watcher:
+    """Follows the launcher's statuses for ever."""
+
+    def __init__(
+        self,
+        ports: PropellerPorts,
+        names: PodNames,
+        find: Callable[[ExecutionId], Live],
+        post: Callable[[ExecutionId, Observation], None],
+    ) -> None:
+        self._ports = ports
+        self._names = names
+        self._find = find
+        self._post = post
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.owners: dict[tuple[str, str], ExecutionId] = {}
+        """Every Pod of ours that the launcher reported and nobody removed, by namespace and name."""
+
+    async def run(self) -> None:
+        """Turn each status into what it says about its attempt."""
+        async for status in self._ports.launcher.observe():
+            self.take(status)
+
+    async def close(self) -> None:
+        """Stop reading results; the launcher reports ended Pods again after the next start."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def take(self, status: PodStatus) -> None:
+        """One status."""
+        pod = (status.namespace, status.name)
+        attempt = self._names.find(*pod)
+        owner = attempt.execution if attempt is not None else owner_of(status)
+        if owner is not None and status.phase is not PodPhase.MISSING:
+            self.owners[pod] = owner
+        if attempt is None:
+            return
+        report = podphase.interpret(status, self._ports.clock.now())
+        if report.is_terminal:
+            self._spawn(self._report_end(attempt, report))
+        else:
+            at = report.started_at or self._ports.clock.now()
+            seen = TaskProgressed(attempt.node_id, attempt.attempt, report.phase, report.reason, at)
+            self._post(attempt.execution, seen)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _report_end(self, attempt: Attempt, report: podphase.PodReport) -> None:
+        delay_s = self._ports.settings.retry_delay_s
+        while True:
+            try:
+                seen = await self._end_of(attempt, report)
+                break
+            except Unavailable as error:
+                log.warning("results_wait", attempt=repr(attempt), reason=str(error))
+                await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
+                delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+        self._post(attempt.execution, seen)
+
+    async def _end_of(self, attempt: Attempt, report: podphase.PodReport) -> TaskEnded:
+        """Join the Pod's end with what it left behind."""
+        definition = self._find(attempt.execution).definition
+        start = definition.state.start
+        layout = Layout(start.root_uri, start.raw_prefix, start.id)
+        node_id, number = attempt.node_id, attempt.attempt
+        failure = task_result.judge(
+            report,
+            error_pb=await self._read(layout.error_uri(node_id, number)),
+            outputs_pb=await self._read(layout.outputs_uri(node_id, number)),
+        )
+        return TaskEnded(node_id, number, failure, report.started_at, report.finished_at)
+
+    async def _read(self, uri: str) -> bytes | None:
+        try:
+            return await self._ports.blobs.get(uri, bytes_max=self._ports.settings.output_bytes_max + 1)
+        except NotFound:
+            return None
+
+
+def owner_of(status: PodStatus) -> ExecutionId | None:
+    """The execution that a Pod's labels name; None if it is not one of ours."""
+    labels = status.labels
+    try:
+        return ExecutionId(labels["project"], labels["domain"], labels["execution-id"])
+    except KeyError:
+        return None
