@@ -30,3 +30,9 @@ class Failure:
     retryable: bool = True
     at_s: float | None = None
     worker: str = ""
+
+
+def bounded_message(message: str) -> str:
+    """`message`, cut at `MESSAGE_BYTES_MAX` bytes of UTF-8 if it is longer."""
+    data = message.encode(errors="replace")
+    return message if len(data) <= MESSAGE_BYTES_MAX else data[:MESSAGE_BYTES_MAX].decode(errors="ignore")
