@@ -157,17 +157,23 @@ def _completed(context: PodContext, container: Manifest, is_primary: bool) -> Ma
 
 def _named_objects(value: object, field_name: str) -> list[Manifest]:
     """A list of objects that each have a name, as Pod templates have them; `InvalidRequest` for anything else."""
-    entries = cast("list[Manifest]", value if isinstance(value, list) else [] if value is None else [None])
-    if not all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries):
+    entries = _list(value, field_name)
+    if not all(isinstance(entry, dict) and isinstance(cast("Manifest", entry).get("name"), str) for entry in entries):
         raise InvalidRequest.invalid(f"k8s_pod.pod_spec.{field_name}", "a list of objects with a name is expected")
-    return entries
+    return cast("list[Manifest]", entries)
 
 
 def _strings(value: object, field_name: str) -> list[str]:
-    entries = cast("list[str]", value if isinstance(value, list) else [] if value is None else [None])
+    entries = _list(value, field_name)
     if not all(isinstance(entry, str) for entry in entries):
         raise InvalidRequest.invalid(f"k8s_pod.pod_spec.{field_name}", "a list of texts is expected")
-    return entries
+    return cast("list[str]", entries)
+
+
+def _list(value: object, field_name: str) -> list[object]:
+    if value is not None and not isinstance(value, list):
+        raise InvalidRequest.invalid(f"k8s_pod.pod_spec.{field_name}", "a list is expected")
+    return cast("list[object]", value or [])
 
 
 def _texts(quantities: dict[str, object] | None) -> dict[str, str]:
