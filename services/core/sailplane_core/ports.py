@@ -90,7 +90,7 @@ class Queue(Protocol):
         ...
 
     def confirmed(self, topic: str) -> AsyncIterator[Sequence[str]]:
-        """Ids of messages of `topic` that the publisher may forget, in batches, from this call on; for the outbox relay.
+        """Ids of messages of `topic` that the publisher may forget, in batches, from this call on (the relay's).
 
         Acked, dropped, or parked in a queue that outlives this process.
         """
@@ -218,7 +218,7 @@ class BlobStore(Protocol):
     """Objects by URI. A reader sees a whole object or none. All methods raise `Unavailable` when the store is away."""
 
     def uri(self, key: str) -> str:
-        """The URI of a key relative to this store's root (`metadata/p/d/x/inputs.pb`). Raises `InvalidRequest` on `..`."""
+        """The URI of a key relative to the root (`metadata/p/d/x/inputs.pb`). Raises `InvalidRequest` on `..`."""
         ...
 
     async def put(self, uri: str, data: bytes) -> None:
