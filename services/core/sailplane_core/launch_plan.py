@@ -1,0 +1,192 @@
+# pyright: reportDeprecated=false
+# Fields that Flyte calls deprecated are what old clients still send.
+"""Launch plans: what they expect of a caller, whether they fit their workflow, and the plan that every workflow has."""
+
+from collections.abc import Callable, Mapping
+
+from sailplane_protos.admin import launch_plan_pb2, schedule_pb2
+from sailplane_protos.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
+
+from .errors import InvalidRequest
+from .types import accepts, castable, describe, type_of
+
+
+def default_spec(
+    workflow_id: identifier_pb2.Identifier, interface: interface_pb2.TypedInterface
+) -> launch_plan_pb2.LaunchPlanSpec:
+    """The plan a workflow has when nobody registers one: nothing fixed, nothing scheduled.
+
+    Inputs that may be None are None by default, as flytekit's own default plan has it.
+    """
+    spec = launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow_id)
+    spec.entity_metadata.SetInParent()
+    for name, variable in interface.inputs.variables.items():
+        none = none_variant(variable.type)
+        if none is not None:
+            parameter = spec.default_inputs.parameters[name]
+            parameter.var.CopyFrom(variable)
+            union = parameter.default.scalar.union
+            union.value.scalar.none_type.SetInParent()
+            union.type.CopyFrom(none)
+    return spec
+
+
+def none_variant(literal_type: types_pb2.LiteralType) -> types_pb2.LiteralType | None:
+    """The variant of a union that stands for None; None if the type is no such union."""
+    for variant in literal_type.union_type.variants:
+        if variant.WhichOneof("type") == "simple" and variant.simple == types_pb2.NONE:
+            return variant
+    return None
+
+
+def expected_inputs(
+    interface: interface_pb2.TypedInterface, spec: launch_plan_pb2.LaunchPlanSpec
+) -> interface_pb2.ParameterMap:
+    """What a launch must or may give: every workflow input that is not fixed, with its default or as required.
+
+    An input that is fixed and has a default too is fixed. Raises `InvalidRequest` when a default or fixed input is
+    not one of the workflow's, or of another type.
+    """
+    variables = interface.inputs.variables
+    problems = _default_problems(variables, spec) + _fixed_problems(variables, spec)
+    if problems:
+        raise InvalidRequest(*problems)
+    expected = interface_pb2.ParameterMap()
+    for name, variable in variables.items():
+        if name in spec.fixed_inputs.literals:
+            continue
+        if name in spec.default_inputs.parameters:
+            expected.parameters[name].CopyFrom(spec.default_inputs.parameters[name])
+        else:
+            expected.parameters[name].var.CopyFrom(variable)
+            expected.parameters[name].required = True
+    return expected
+
+
+def check_spec(
+    spec: launch_plan_pb2.LaunchPlanSpec,
+    expected: interface_pb2.ParameterMap,
+    parse_cron: Callable[[str], object],
+) -> None:
+    """Whether a plan can do what it says, given what it expects (`expected_inputs`).
+
+    `parse_cron` raises `ValueError` for a text that is no five-field cron expression. Raises `InvalidRequest`.
+    """
+    problems: list[str] = []
+    if spec.entity_metadata.HasField("schedule"):
+        problems += _schedule_problems(spec.entity_metadata.schedule, expected, parse_cron)
+    if spec.max_parallelism < 0:
+        problems.append("invalid value for max_parallelism: must not be negative")
+    if spec.HasField("concurrency_policy") and spec.concurrency_policy.max < 1:
+        problems.append("invalid value for concurrency_policy.max: must be at least 1")
+    if problems:
+        raise InvalidRequest(*problems)
+
+
+def augmented(
+    id: identifier_pb2.Identifier,
+    spec: launch_plan_pb2.LaunchPlanSpec,
+    interface: interface_pb2.TypedInterface,
+    parse_cron: Callable[[str], object],
+) -> launch_plan_pb2.LaunchPlan:
+    """The launch plan as it is registered: checked, inactive, and with what it expects written into spec and closure.
+
+    Times are left unset. Raises `InvalidRequest`.
+    """
+    expected = expected_inputs(interface, spec)
+    check_spec(spec, expected, parse_cron)
+    plan = launch_plan_pb2.LaunchPlan(id=id, spec=spec)
+    plan.spec.default_inputs.CopyFrom(expected)
+    plan.closure.state = launch_plan_pb2.INACTIVE
+    plan.closure.expected_inputs.CopyFrom(expected)
+    plan.closure.expected_outputs.CopyFrom(interface.outputs)
+    return plan
+
+
+def cron_expression(schedule: schedule_pb2.Schedule) -> str:
+    """The cron text of a schedule, from the present field or the deprecated one; "" for another kind of schedule."""
+    kind = schedule.WhichOneof("ScheduleExpression")
+    if kind == "cron_schedule":
+        return schedule.cron_schedule.schedule
+    return schedule.cron_expression if kind == "cron_expression" else ""
+
+
+def _default_problems(
+    variables: Mapping[str, interface_pb2.Variable], spec: launch_plan_pb2.LaunchPlanSpec
+) -> list[str]:
+    defaults = spec.default_inputs.parameters
+    if defaults and not variables:
+        return [f"invalid launch plan default inputs, expected none but found {len(defaults)}"]
+    problems: list[str] = []
+    for name in sorted(defaults):
+        given = defaults[name].var.type
+        if name not in variables:
+            problems.append(f"unexpected default_input {name}")
+        elif not castable(given, variables[name].type):
+            wanted = describe(variables[name].type)
+            problems.append(
+                f"invalid default_input wrong type {name}, expected {wanted}, got {describe(given)} instead"
+            )
+    return problems
+
+
+def _fixed_problems(variables: Mapping[str, interface_pb2.Variable], spec: launch_plan_pb2.LaunchPlanSpec) -> list[str]:
+    fixed = spec.fixed_inputs.literals
+    if fixed and not variables:
+        return [f"invalid launch plan fixed inputs, expected none but found {len(fixed)}"]
+    problems: list[str] = []
+    for name in sorted(fixed):
+        if name not in variables:
+            problems.append(f"unexpected fixed_input {name}")
+        elif not accepts(variables[name].type, fixed[name]):
+            wanted, got = describe(variables[name].type), _type_text(fixed[name])
+            problems.append(f"invalid fixed_input wrong type {name}, expected {wanted}, got {got} instead")
+    return problems
+
+
+def _type_text(literal: literals_pb2.Literal) -> str:
+    return describe(type_of(literal))
+
+
+def _schedule_problems(
+    schedule: schedule_pb2.Schedule, expected: interface_pb2.ParameterMap, parse_cron: Callable[[str], object]
+) -> list[str]:
+    kickoff = schedule.kickoff_time_input_arg
+    problems = [
+        f"Cannot create a launch plan with a schedule if there is an unbound required input. [{name}] is required"
+        for name in sorted(expected.parameters)
+        if expected.parameters[name].required and name != kickoff
+    ]
+    if kickoff:
+        if kickoff not in expected.parameters:
+            problems.append(
+                "Cannot create a schedule with a KickoffTimeInputArg that does not point to a free input. "
+                f"[{kickoff}] is not free or does not exist."
+            )
+        elif not _is_datetime(expected.parameters[kickoff].var.type):
+            problems.append(
+                "KickoffTimeInputArg must reference a datetime input. "
+                f"[{kickoff}] is a [{describe(expected.parameters[kickoff].var.type)}]"
+            )
+    return problems + _expression_problems(schedule, parse_cron)
+
+
+def _expression_problems(schedule: schedule_pb2.Schedule, parse_cron: Callable[[str], object]) -> list[str]:
+    kind = schedule.WhichOneof("ScheduleExpression")
+    if kind is None:
+        return ["missing schedule expression: one of cron_schedule and rate is needed"]
+    if kind == "rate":
+        problems = ["invalid value for schedule.rate.value: must be at least 1"] if schedule.rate.value < 1 else []
+        if schedule.rate.unit not in schedule_pb2.FixedRateUnit.values():
+            problems.append(f"invalid value for schedule.rate.unit: {schedule.rate.unit}")
+        return problems
+    text = cron_expression(schedule)
+    try:
+        parse_cron(text)
+    except ValueError as error:
+        return [f"invalid value for schedule: {text!r} is not a cron expression ({error})"]
+    return []
+
+
+def _is_datetime(literal_type: types_pb2.LiteralType) -> bool:
+    return literal_type.WhichOneof("type") == "simple" and literal_type.simple == types_pb2.DATETIME
