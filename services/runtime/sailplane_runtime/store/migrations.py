@@ -10,13 +10,14 @@ A service keeps `migrations/` beside its tables: an `env.py` of two lines (`run_
 """
 
 import re
+import sqlite3
 from pathlib import Path
 
 from sailplane_core.errors import InvariantBroken, Refused
 from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.exc import DBAPIError
 
-from .sqlite import meaning, writing_engine
+from .sqlite import driver_of, meaning, transaction, writing_engine
 from .tables import outbox_table
 
 VERSION_TABLE = "alembic_version"
@@ -36,11 +37,11 @@ def upgrade(url: str, script_location: Path | None, metadata: MetaData) -> None:
     try:
         with writing_engine(url).connect() as connection:
             if script_location is None:
-                with connection.begin():
+                with transaction(connection, immediate=True):
                     metadata.create_all(connection)
             else:
                 _upgrade(connection, script_location, metadata)
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         raise (meaning(error) or error) from error
 
 
@@ -94,7 +95,7 @@ def _upgrade(connection: Connection, script_location: Path, metadata: MetaData) 
 
 def _present_revision(connection: Connection) -> str | None:
     """The revision the database says it has; None when it says nothing."""
-    with connection.begin():
+    with transaction(connection, immediate=True):
         try:
             row = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").one_or_none()  # noqa: S608
         except DBAPIError as error:
@@ -105,7 +106,7 @@ def _present_revision(connection: Connection) -> str | None:
 
 
 def _create(connection: Connection, metadata: MetaData, head: str) -> None:
-    with connection.begin():
+    with transaction(connection, immediate=True):
         if inspect(connection).get_table_names():
             raise Refused("the database has tables but no revision: it was not made by this program")
         metadata.create_all(connection)
@@ -127,13 +128,12 @@ def migrate(connection: Connection, script_location: Path, metadata: MetaData, t
     config.attributes["metadata"] = metadata
     # Altering a table copies it and drops the old one, and with foreign keys on the drop would reach the rows that
     # refer to it. The switch does nothing inside a transaction.
-    driver = connection.connection.cursor()
+    driver = driver_of(connection)
     driver.execute("PRAGMA foreign_keys = OFF")
     try:
-        with connection.begin():
+        with transaction(connection, immediate=True):
             command.upgrade(config, target)
             if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall():
                 raise InvariantBroken(f"a migration left rows that refer to nothing: {broken[:5]}")
     finally:
         driver.execute("PRAGMA foreign_keys = ON")
-        driver.close()

@@ -1,13 +1,15 @@
-"""The Store port on a SQL database: SQLite, with one writer and a few readers on threads of their own.
+"""The Store port on a SQL database: SQLite, with one writer and quick reads on the event loop.
 
-    write ──► GroupWriter (1 thread) ──commit──► futures resolved and listeners called, on the event loop
-    read  ──► readers (`READERS` threads, read-only connections, one snapshot per query)
+    write ──► GroupWriter, at the loop's next turn ──commit──► futures resolved, listeners called
+    read  ──► at once, on a budget ──used up──► again from its start, on a reader's thread
 
-What a change costs while nobody else writes: two thread hand-offs and one commit, together a fraction of a
-millisecond (`bench/store.py`). See `sqlite` for what a commit survives.
+Both are on the loop because SQLite answers faster than a thread wakes (`writer` has the argument, `bench/store.py`
+the figures). A query that turns out to be long is interrupted, and run again where it holds up nobody.
+`sqlite` says what a commit survives.
 """
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +20,21 @@ import structlog
 from sailplane_core.errors import Unavailable
 from sailplane_core.ports import Message
 from sqlalchemy import Connection, Engine, MetaData, select
+from sqlalchemy.exc import DBAPIError
 
 from . import migrations as schema
 from .port import Transaction
-from .sqlite import checkpoint, database_path, is_checkpoint_due, meaning, reading_engine, writing_engine
+from .sqlite import (
+    checkpoint,
+    database_path,
+    is_checkpoint_due,
+    limit_statements,
+    meaning,
+    reading_engine,
+    transaction,
+    was_interrupted,
+    writing_engine,
+)
 from .tables import outbox_table
 from .writer import Change, Commit, GroupWriter
 
@@ -29,6 +42,8 @@ T = TypeVar("T")
 Listener = Callable[[Sequence[Message]], None]
 
 READERS = 2
+QUICK_READ_STEPS_MAX = 50_000
+"""Of SQLite's virtual machine, per statement: some thousand rows looked at, 1 to 2 ms."""
 CONFIRM_DELAY_S = 0.05
 """How long a confirmation waits for a commit to ride with. Real seconds, because nobody can observe the difference."""
 
@@ -46,8 +61,11 @@ class SqlStore:
         self._flush: asyncio.TimerHandle | None = None
         self._is_open = True
         self._checkpoint_runs = False
-        self._writer = GroupWriter(writing_engine(url), self._outbox, self._from_writer)
-        self._readers = _Readers(reading_engine(url), readers, self._loop)
+        self._writer = GroupWriter(writing_engine(url), self._committed)
+        engine = reading_engine(url)
+        self._quick_reader = engine.connect()
+        limit_statements(self._quick_reader, QUICK_READ_STEPS_MAX)
+        self._readers = _Readers(engine, readers, self._loop)
 
     @classmethod
     async def open(
@@ -69,12 +87,23 @@ class SqlStore:
         self._is_open = False
         if self._flush is not None:
             self._flush.cancel()
-        await asyncio.to_thread(self._writer.close)
+        self._writer.close()
+        self._quick_reader.close()
         await asyncio.to_thread(self._readers.close)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query in a read-only transaction, which sees one snapshot: every commit before this call, or later."""
+        """Run a query in a read-only transaction, which sees one snapshot: every commit before this call, or later.
+
+        A query that takes longer than `QUICK_READ_STEPS_MAX` is run a second time, from its start, on a thread.
+        """
         self._check_open()
+        await asyncio.sleep(0)  # whoever reads in a loop lets the others have their turn
+        try:
+            with transaction(self._quick_reader, immediate=False):
+                return query(self._quick_reader)
+        except (DBAPIError, sqlite3.Error) as error:
+            if not was_interrupted(error):
+                raise (meaning(error) or error) from error
         future = self._loop.create_future()
         self._readers.submit(query, future)
         return await future
@@ -130,9 +159,6 @@ class SqlStore:
     def _check_open(self) -> None:
         if not self._is_open:
             raise Unavailable("the store")
-
-    def _from_writer(self, commit: Commit) -> None:
-        self._loop.call_soon_threadsafe(self._committed, commit)
 
     def _committed(self, commit: Commit) -> None:
         for outcome in commit.outcomes:
@@ -191,7 +217,7 @@ class _Readers:
                 result: Any = None
                 error: BaseException | None = None
                 try:
-                    with connection.begin():
+                    with transaction(connection, immediate=False):
                         result = query(connection)
                 except BaseException as raised:
                     error = meaning(raised) or raised

@@ -2,18 +2,22 @@
 
 WAL with `synchronous=NORMAL`: a commit survives the death of the process (kill -9 included) at once, but the last
 commits before a power cut may be missing afterwards; the database itself is never damaged by either. A commit so
-waits for no disk, only a checkpoint does, and that runs beside the writer (`checkpoint_if_due`).
+waits for no disk, only a checkpoint does, and that runs beside the writer (`checkpoint`).
 """
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from sailplane_core.errors import InvalidRequest, LimitReached, SailplaneError, Unavailable
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-BUSY_TIMEOUT_MS = 5_000
-"""How long a statement waits for another process that holds the database."""
+BUSY_TIMEOUT_MS = 250
+"""How long a statement waits for another process that holds the database: the event loop waits with it. In service
+there is none; only a person's tool could be."""
 WAL_BYTES_CHECKPOINT = 4 * 1024 * 1024
 """From this size on the WAL is written back by a reader's thread."""
 WAL_PAGES_MAX = 16_000
@@ -38,19 +42,33 @@ def database_path(url: str) -> Path:
 
 
 def writing_engine(url: str) -> Engine:
-    """Connections whose transactions take the write lock at once.
-
-    Taking it with the first write, as SQLite does by itself, can fail in the middle of a transaction.
-    """
-    return _engine(database_path(url), begin="BEGIN IMMEDIATE", read_only=False)
+    """Connections for `transaction(…, immediate=True)`."""
+    return _engine(database_path(url), read_only=False)
 
 
 def reading_engine(url: str) -> Engine:
-    """Connections that see one snapshot per transaction, and can change nothing."""
-    return _engine(database_path(url), begin="BEGIN", read_only=True)
+    """Connections that can change nothing."""
+    return _engine(database_path(url), read_only=True)
 
 
-def _engine(path: Path, *, begin: str, read_only: bool) -> Engine:
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """The connection below SQLAlchemy's."""
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
+
+
+@contextmanager
+def transaction(connection: Connection, *, immediate: bool) -> Generator[None]:
+    """One transaction: a snapshot, or with `immediate` the write lock from its beginning.
+
+    Taking the lock with the first write, as SQLite does by itself, can fail in the middle. SQLAlchemy would begin as we
+    like if an event told it to, but one listener on an engine makes every statement pay for looking at all events.
+    """
+    with connection.begin():
+        driver_of(connection).execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        yield
+
+
+def _engine(path: Path, *, read_only: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         # isolation_level=None keeps Python from beginning transactions by its own rules.
         driver = sqlite3.connect(
@@ -68,14 +86,8 @@ def _engine(path: Path, *, begin: str, read_only: bool) -> Engine:
             driver.execute(f"PRAGMA {pragma}").close()
         return driver
 
-    # The handle is kept by the thread that opened it, so there is nothing to pool.
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, query_cache_size=2_000)
-
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.exec_driver_sql(begin)
-
-    return engine
+    # A connection is kept by whoever opened it, so there is nothing to pool.
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool, query_cache_size=2_000)
 
 
 def is_checkpoint_due(path: Path) -> bool:
@@ -88,16 +100,28 @@ def is_checkpoint_due(path: Path) -> bool:
 
 def checkpoint(connection: Connection) -> None:
     """Write the WAL back into the database, without making anybody wait. The writer then starts it afresh."""
-    connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+    driver_of(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+
+def limit_statements(connection: Connection, steps_max: int) -> None:
+    """From now on interrupt every statement that takes more steps of SQLite's virtual machine."""
+    driver_of(connection).set_progress_handler(lambda: 1, steps_max)
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether `limit_statements` ended it."""
+    return _code(error) == sqlite3.SQLITE_INTERRUPT
 
 
 def meaning(error: BaseException) -> SailplaneError | None:
     """What an error of the driver, or SQLAlchemy's wrapping of one, means to a caller; None: nothing in particular."""
-    cause = getattr(error, "orig", None) or error
-    code = getattr(cause, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    primary_code = code & 0xFF
-    if primary_code == sqlite3.SQLITE_FULL:
+    code = _code(error)
+    if code == sqlite3.SQLITE_FULL:
         return LimitReached("disk space for the database")
-    return Unavailable("the database") if primary_code in _UNAVAILABLE else None
+    return Unavailable("the database") if code in _UNAVAILABLE else None
+
+
+def _code(error: BaseException) -> int | None:
+    """SQLite's primary result code; None when the error is not SQLite's."""
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
