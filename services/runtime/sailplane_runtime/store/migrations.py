@@ -18,9 +18,7 @@ from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.exc import DBAPIError
 
 from .sqlite import driver_of, meaning, transaction, writing_engine
-from .tables import outbox_table
-
-VERSION_TABLE = "alembic_version"
+from .tables import VERSION_TABLE, outbox_table
 
 _REVISION = re.compile(r"^revision(?:\s*:[^=]*)?\s*=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
 _DOWN_REVISION = re.compile(r"^down_revision(?:\s*:[^=]*)?\s*=\s*(?:['\"]([^'\"]+)['\"]|None)", re.MULTILINE)

@@ -7,6 +7,8 @@ from sailplane_core.errors import StaleVersion
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, String, Table, and_, update
 
 OUTBOX = "outbox"
+VERSION_TABLE = "alembic_version"
+"""Where a database says which revision of its tables it has; alembic's own."""
 
 
 def outbox_table(metadata: MetaData) -> Table:
