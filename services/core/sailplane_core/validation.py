@@ -1,3 +1,5 @@
+# pyright: reportDeprecated=false
+# Fields that Flyte calls deprecated are what old clients still send.
 """Whether requests are well-formed, before anything is looked up. Texts are Flyte's; each names the field it is about.
 
 Every `check_` function returns None or raises `InvalidRequest` with all that it found. What needs the database (is
