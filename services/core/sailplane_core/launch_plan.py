@@ -8,7 +8,7 @@ from sailplane_protos.admin import launch_plan_pb2, schedule_pb2
 from sailplane_protos.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
 
 from .errors import InvalidRequest
-from .types import accepts, castable, describe, type_of
+from .types import accepts, castable, describe, is_none, type_of
 
 
 def default_spec(
@@ -34,7 +34,7 @@ def default_spec(
 def none_variant(literal_type: types_pb2.LiteralType) -> types_pb2.LiteralType | None:
     """The variant of a union that stands for None; None if the type is no such union."""
     for variant in literal_type.union_type.variants:
-        if variant.WhichOneof("type") == "simple" and variant.simple == types_pb2.NONE:
+        if is_none(variant):
             return variant
     return None
 
