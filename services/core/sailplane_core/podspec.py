@@ -188,11 +188,11 @@ def _spec_frame(context: PodContext, given: Mapping[str, Any] | None = None) -> 
 def _argv(command: list[str], args: list[str], values: TemplateValues) -> Manifest:
     """Command and arguments with their variables filled in.
 
-    Kubernetes expands `$(NAME)` in both; a value must not be taken for such a reference, so its `$(` is doubled.
+    Kubernetes expands `$(NAME)` in both, and `$$` to `$`; a value stays as it is, so each `$` in it is doubled.
     """
 
     def escape(text: str) -> str:
-        return text.replace("$(", "$$(")
+        return text.replace("$", "$$")
 
     parts = {"command": render_all(command, values, escape), "args": render_all(args, values, escape)}
     return {name: part for name, part in parts.items() if part}

@@ -1,0 +1,1 @@
+"""Running Pods: as local processes here, on Kubernetes elsewhere."""
