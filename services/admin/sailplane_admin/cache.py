@@ -1,0 +1,46 @@
+"""Parsed versions of registered things, by id. They are immutable, so nothing here is ever out of date."""
+
+from collections import OrderedDict
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from sailplane_core.ids import EntityId
+
+M = TypeVar("M", bound=Message)
+
+SIZE_BYTES_MAX = 64 * 1024 * 1024
+"""Of the messages as serialized; parsed they take a small multiple of it."""
+
+
+class EntityCache:
+    """The versions used last, up to a total size. Whoever takes a message from it must not change it."""
+
+    def __init__(self, size_bytes_max: int = SIZE_BYTES_MAX) -> None:
+        self._size_bytes_max = size_bytes_max
+        self._size_bytes = 0
+        self._entries: OrderedDict[EntityId, tuple[Message, int]] = OrderedDict()
+
+    def get(self, id: EntityId, kind: type[M]) -> M | None:
+        """The message of this version, if it is remembered as one of this type."""
+        entry = self._entries.get(id)
+        if entry is None or not isinstance(entry[0], kind):
+            return None
+        self._entries.move_to_end(id)
+        return entry[0]
+
+    def put(self, id: EntityId, message: Message, size_bytes: int) -> None:
+        """Remember a version; the ones not used for longest make room. What is too large for all of it is not kept."""
+        self.drop(id)
+        if size_bytes > self._size_bytes_max:
+            return
+        self._entries[id] = (message, size_bytes)
+        self._size_bytes += size_bytes
+        while self._size_bytes > self._size_bytes_max:
+            _, (_, freed_bytes) = self._entries.popitem(last=False)
+            self._size_bytes -= freed_bytes
+
+    def drop(self, id: EntityId) -> None:
+        """Forget a version, if it is known."""
+        entry = self._entries.pop(id, None)
+        if entry is not None:
+            self._size_bytes -= entry[1]

@@ -1,0 +1,199 @@
+"""Lists: the filters, order and page that a request asks for, as one SELECT.
+
+What can be filtered by is `sailplane_core.filter_fields`; a `Listing` says in which columns it is kept. Values are
+always bound parameters. Other entities than the listed one are asked by sub-select, so that a row is listed once
+however many of them match, and the database may begin with either side.
+
+    listing = Listing(Entity.TASK, table=tables.tasks, fields={Entity.TASK: fields_of(tables.tasks)})
+    page = list_page(connection, listing, columns, scope, request)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sailplane_core.errors import InvalidRequest
+from sailplane_core.filter_fields import FIELDS, Entity
+from sailplane_core.filters import Filter, Function, SortBy, Value, parse_filters, parse_sort
+from sailplane_protos.admin import common_pb2
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, select
+
+from .paging import Page, window
+from .tables import time_us
+
+Fields = Mapping[str, ColumnElement[Any]]
+"""By the name on the wire, the column. A time in microseconds since the epoch, a duration in microseconds."""
+
+VALUES_MAX = 10_000
+"""Of all filters together: SQLite takes 32,766 parameters."""
+PATTERN_CHARS_MAX = 1_000
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class ListRequest(Protocol):
+    """What list requests have in common."""
+
+    @property
+    def limit(self) -> int:
+        """Rows of a page."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """Where the page begins."""
+        ...
+
+    @property
+    def sort_by(self) -> common_pb2.Sort:
+        """The order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How rows of another entity belong to the listed ones: `here` has the value that they have in `there`."""
+
+    here: ColumnElement[Any]
+    there: ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Where a list is kept.
+
+    `fields` has the listed entity and those its filters may name. Those whose columns are in another table are in
+    `joins` too. `order` breaks ties and is the order when none is asked for: it must be unique, and ascending it
+    keeps pages stable while rows are added.
+    """
+
+    entity: Entity
+    table: Table
+    fields: Mapping[Entity, Fields]
+    joins: Mapping[Entity, Join] = field(default_factory=dict[Entity, Join])
+    order: ColumnElement[Any] | None = None
+
+    @property
+    def tie_breaker(self) -> ColumnElement[Any]:
+        """`order`, or the row number."""
+        return self.table.c.id if self.order is None else self.order
+
+
+def fields_of(entity: Entity, table: Table, **kept_elsewhere: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
+    """The columns that are called like the fields of an entity, those with a unit (`created_at_us`) included."""
+    names = ("id", "created_at", "updated_at", *FIELDS[entity])
+    found: dict[str, ColumnElement[Any]] = {}
+    for name in names:
+        for column in (name, f"{name}_us"):
+            if column in table.c:
+                found[name] = table.c[column]
+    return found | kept_elsewhere
+
+
+def list_page(
+    connection: Connection,
+    listing: Listing,
+    columns: Sequence[ColumnElement[Any]],
+    scope: Sequence[ColumnElement[bool]],
+    request: ListRequest,
+    *,
+    filters: str = "",
+    zero_is_all: bool = False,
+) -> Page[Row[Any]]:
+    """The rows of `scope` that `filters` leaves, in the order and window of `request`, with these columns.
+
+    `filters` is the request's own text where it has one, or what takes its place. With `zero_is_all` a limit of 0
+    means no limit. Raises `InvalidRequest` with Flyte's texts.
+    """
+    asked = window(request.limit, request.token, zero_is_all=zero_is_all)
+    parsed = parse_filters(listing.entity, filters)
+    sort = parse_sort(listing.entity, request.sort_by)
+    query = select(*columns).where(*scope, *_conditions(listing, parsed)).order_by(*_order(listing, sort))
+    if asked.rows_max is not None:
+        query = query.limit(asked.rows_max)
+    if asked.offset:
+        query = query.offset(asked.offset)
+    return asked.page(connection.execute(query).all())
+
+
+def names_field(filters: str, entity: Entity, name: str) -> bool:
+    """Whether a filter is about this field: some lists hide rows unless asked for them."""
+    return any(condition.field == name for condition in parse_filters(entity, filters))
+
+
+def _order(listing: Listing, sort: SortBy | None) -> list[ColumnElement[Any]]:
+    if sort is None:
+        return [listing.tie_breaker.asc()]
+    column = listing.fields[listing.entity].get(sort.field)
+    if column is None:
+        raise InvalidRequest(f"invalid sort key '{sort.field}'")
+    keys = [column] if column is listing.tie_breaker else [column, listing.tie_breaker]
+    return [key.desc() if sort.descending else key.asc() for key in keys]
+
+
+def _conditions(listing: Listing, filters: Sequence[Filter]) -> list[ColumnElement[bool]]:
+    if sum(len(condition.values) for condition in filters) > VALUES_MAX:
+        raise InvalidRequest.invalid("filters", f"more than {VALUES_MAX} values")
+    by_entity: dict[Entity, list[ColumnElement[bool]]] = {}
+    for condition in filters:
+        column = listing.fields.get(condition.entity, {}).get(condition.field)
+        if column is None:
+            raise InvalidRequest(f"'{condition.entity}.{condition.field}' is invalid filter")
+        values = [_stored(value) for value in condition.values]
+        by_entity.setdefault(condition.entity, []).append(_COMPARISONS[condition.function](column, values))
+    conditions: list[ColumnElement[bool]] = []
+    for entity, wanted in by_entity.items():
+        join = listing.joins.get(entity)
+        if join is None:
+            conditions += wanted
+        else:
+            conditions.append(join.here.in_(select(join.there).where(and_(*wanted))))
+    return conditions
+
+
+def _stored(value: Value) -> str | int:
+    """A filter's value as columns have it."""
+    if isinstance(value, datetime):
+        return time_us(value)
+    if isinstance(value, timedelta):
+        return value // _MICROSECOND
+    return value
+
+
+def _contains(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    # LIKE would not tell upper from lower case on SQLite, and take `_` for any character.
+    return func.instr(column, _bounded(values[0])) > 0
+
+
+def _not_like(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    # GLOB tells upper from lower case, as LIKE does on PostgreSQL.
+    return not_(column.op("GLOB", is_comparison=True)(_glob(_bounded(values[0]))))
+
+
+def _glob(pattern: str) -> str:
+    """A LIKE pattern as a GLOB pattern."""
+    escaped = "".join(f"[{character}]" if character in "*?[" else character for character in pattern)
+    return escaped.replace("%", "*").replace("_", "?")
+
+
+def _bounded(text: str) -> str:
+    if len(text) > PATTERN_CHARS_MAX:
+        raise InvalidRequest.invalid("filters", f"a text to look for has at most {PATTERN_CHARS_MAX} characters")
+    return text
+
+
+_Comparison = Callable[[ColumnElement[Any], Sequence[Any]], ColumnElement[bool]]
+
+_COMPARISONS: dict[Function, _Comparison] = {
+    Function.CONTAINS: _contains,
+    Function.NOT_LIKE: _not_like,
+    Function.GREATER_THAN: lambda column, values: column > values[0],
+    Function.GREATER_THAN_OR_EQUAL: lambda column, values: column >= values[0],
+    Function.LESS_THAN: lambda column, values: column < values[0],
+    Function.LESS_THAN_OR_EQUAL: lambda column, values: column <= values[0],
+    Function.EQUAL: lambda column, values: column == values[0],
+    Function.NOT_EQUAL: lambda column, values: column != values[0],
+    Function.VALUE_IN: lambda column, values: column.in_(values),
+    Function.VALUE_NOT_IN: lambda column, values: column.not_in(values),
+}

@@ -1,0 +1,59 @@
+"""What admin needs from the outside, in one value, and its settings."""
+
+from dataclasses import dataclass, field
+
+from sailplane_core.ports import BlobStore, Clock
+from sailplane_runtime.store.port import Store
+
+from .cache import EntityCache
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """How this installation behaves. Durations are in seconds, sizes in bytes."""
+
+    domains: tuple[str, ...] = ("development", "staging", "production")
+    """Every project has all of them; their ids are their names."""
+
+    default_projects: tuple[str, ...] = ("flytesnacks",)
+    """Registered at the first start. The one that Flyte's examples and clients assume."""
+
+    nodes_max: int = 50_000
+    """Nodes of one workflow, sub-workflows included. Flyte stops at 100 because it keeps a run in one object."""
+
+    inline_data_bytes_max: int = 2 * MIB
+    """Inputs and outputs up to this size are sent within a reply; larger ones by URL. Flyte's limit."""
+
+    max_parallelism: int = 25
+    """Nodes of an execution that run at one time, when neither request nor launch plan says. Flyte's default."""
+
+    namespace_template: str = "{project}-{domain}"
+    """The Kubernetes namespace of a project and domain."""
+
+    upload_expires_in_s: float = 3600.0
+    """The longest life of a signed upload URL; also what a request gets that asks for none."""
+
+    download_expires_in_s: float = 3600.0
+    """The same for downloads."""
+
+    version: str = "0.1.0"
+    """Of this program, as GetVersion tells it."""
+
+    build: str = ""
+    """The revision it was built from; "" when nobody says."""
+
+    build_time: str = ""
+    """When it was built, RFC 3339; "" when nobody says."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminPorts:
+    """The outside, as admin sees it, and what it remembers of it."""
+
+    store: Store
+    blobs: BlobStore
+    clock: Clock
+    settings: AdminSettings = AdminSettings()
+    cache: EntityCache = field(default_factory=EntityCache)
