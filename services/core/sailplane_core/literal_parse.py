@@ -127,7 +127,7 @@ def _element(value: Json, expected: types_pb2.LiteralType) -> literals_pb2.Liter
 def _struct(value: Json) -> literals_pb2.Literal:
     if not isinstance(value, dict):
         raise InvalidRequest(f"{_shown(json.dumps(value))} is not an object")
-    struct = cast("struct_pb2.Struct", json_format.ParseDict(value, struct_pb2.Struct()))
+    struct = json_format.ParseDict(value, struct_pb2.Struct())
     return literals_pb2.Literal(scalar=literals_pb2.Scalar(generic=struct))
 
 

@@ -137,8 +137,8 @@ class AttemptFiles:
 
     def create(self, pod: Pod, ensured_at: datetime) -> None:
         """Take the Pod over. Raises `OSError`."""
-        os.makedirs(self.work, exist_ok=True)
-        os.makedirs(self.tmp, exist_ok=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.tmp.mkdir(exist_ok=True)
         content = {
             "name": pod.name,
             "namespace": pod.namespace,
@@ -146,10 +146,9 @@ class AttemptFiles:
             "manifest": pod.manifest,
             "ensured_at": ensured_at.timestamp(),
         }
-        path = f"{self.path}/pod.json"
-        with open(f"{path}.tmp", "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        os.replace(f"{path}.tmp", path)
+        incoming = self.path / "pod.json.tmp"
+        incoming.write_text(json.dumps(content), encoding="utf-8")
+        incoming.replace(self.path / "pod.json")
 
     def read(self) -> tuple[Pod, datetime] | None:
         """The Pod and when it was ensured; None when it never was, whole."""
@@ -200,7 +199,7 @@ class AttemptFiles:
         """Take the directory out of sight at once; where it is now, to be deleted."""
         target = self.path.with_name(f"{_REMOVED_PREFIX}{self.path.name}-{os.getpid()}")
         try:
-            os.replace(self.path, target)
+            self.path.replace(target)
         except FileNotFoundError:
             return None
         return target
@@ -208,7 +207,7 @@ class AttemptFiles:
     def log_tail(self, bytes_max: int) -> str:
         """The end of its output, from the beginning of a line where it is cut."""
         try:
-            with open(self.log, "rb") as file:
+            with self.log.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(0, size - bytes_max))
                 tail = file.read(bytes_max)
@@ -222,17 +221,17 @@ class AttemptFiles:
 def scan(root: Path) -> Iterator[AttemptFiles]:
     """Every attempt directory below `root`; leftovers of unfinished removals are deleted on the way."""
     for namespace in _directories(root):
-        for entry in _directories(Path(namespace)):
-            if os.path.basename(entry).startswith(_REMOVED_PREFIX):
+        for entry in _directories(namespace):
+            if entry.name.startswith(_REMOVED_PREFIX):
                 shutil.rmtree(entry, ignore_errors=True)
             else:
-                yield AttemptFiles(Path(entry))
+                yield AttemptFiles(entry)
 
 
-def _directories(path: Path) -> list[str]:
+def _directories(path: Path) -> list[Path]:
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
     except FileNotFoundError:
         return []
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from sailplane_core.resources import CPU, MEMORY, format_bytes, format_cpu, parse_quantity
 
@@ -39,8 +39,8 @@ class Share:
     @classmethod
     def of(cls, container: dict[str, Any]) -> "Share":
         """A container's requests. Raises `InvalidRequest` for a malformed quantity."""
-        resources = container.get("resources") or {}
-        requests: dict[str, object] = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+        resources = cast("dict[str, dict[str, object] | None]", container.get("resources") or {})
+        requests = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
         return cls(parse_quantity(str(requests.get(CPU, 0))), parse_quantity(str(requests.get(MEMORY, 0))))
 
 

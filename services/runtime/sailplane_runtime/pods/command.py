@@ -59,7 +59,7 @@ def command_of(pod: Pod, files: AttemptFiles, envs: PythonEnvs, path: str) -> Co
     container = _primary(pod)
     python = envs.of(str(container.get("image", "")))
     given = _given_env(container)
-    argv = [*(container.get("command") or []), *(container.get("args") or [])]
+    argv = cast("list[str]", [*(container.get("command") or []), *(container.get("args") or [])])
     if not argv:
         raise InvalidRequest(
             f"container {container['name']!r} states no command; its image's own is not known to a local process"
@@ -70,7 +70,7 @@ def command_of(pod: Pod, files: AttemptFiles, envs: PythonEnvs, path: str) -> Co
         paths = {data_config.input_path: str(files.inputs), data_config.output_path: str(files.outputs)}
         argv = [replace_paths(each, paths) for each in argv]
         given = {name: replace_paths(value, paths) for name, value in given.items()}
-    if os.path.basename(argv[0]) == FAST_EXECUTE:
+    if Path(argv[0]).name == FAST_EXECUTE:
         argv = _unpack_here(argv, files)
     env = {
         "HOME": str(files.work),
@@ -134,13 +134,13 @@ def _unpack_here(argv: list[str], files: AttemptFiles) -> list[str]:
     for index, each in enumerate(argv[:-1]):
         if each == "--":
             break
-        if each == "--dest-dir" and os.path.isabs(argv[index + 1]):
+        if each == "--dest-dir" and Path(argv[index + 1]).is_absolute():
             return [*argv[: index + 1], str(files.work), *argv[index + 2 :]]
     return argv
 
 
 def _find(program: str, work: Path, path: str) -> str:
     if os.sep in program:
-        candidate = os.path.join(work, program)
-        return candidate if os.path.exists(candidate) else ""
+        candidate = work / program
+        return str(candidate) if candidate.exists() else ""
     return shutil.which(program, path=path) or ""

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
 
 import structlog
 from sailplane_core.errors import InvalidRequest, NotFound, SailplaneError, Unavailable
@@ -67,7 +67,7 @@ class ProcessLauncher:
         termination_grace_s: float = 30.0,
         path: str | None = None,
     ) -> None:
-        self._root = Path(os.path.abspath(data_dir)) / "pods"
+        self._root = data_dir.absolute() / "pods"
         self._clock = clock
         self._envs = PythonEnvs(python_envs or {})
         self._admission = Admission(capacity or Capacity.of_this_machine())
@@ -169,7 +169,7 @@ class ProcessLauncher:
                 continue
 
     def _new(self, pod: Pod, files: AttemptFiles, ensured_at: datetime) -> Attempt:
-        metadata = pod.manifest.get("metadata") or {}
+        metadata = cast("dict[str, dict[str, str] | None]", pod.manifest.get("metadata") or {})
         return Attempt(
             pod.namespace,
             pod.name,

@@ -1,7 +1,6 @@
 """Python environments in place of images: which one a container's image stands for, and what it has to run."""
 
 import fnmatch
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ class PythonEnvs:
     """From images to environments: the first glob that matches counts, and the rest falls to the default."""
 
     def __init__(self, by_image_glob: Mapping[str, Path], default: Path | None = None) -> None:
-        self._by_image_glob = {glob: PythonEnv(Path(os.path.abspath(path))) for glob, path in by_image_glob.items()}
+        self._by_image_glob = {glob: PythonEnv(Path(path).absolute()) for glob, path in by_image_glob.items()}
         self.default = self._by_image_glob.pop("*", None) or PythonEnv(Path(default or sys.prefix))
 
     def of(self, image: str) -> PythonEnv:

@@ -22,6 +22,8 @@ a start is asked for, and by however many control planes, there's one process. W
 closes, the supervisor takes no more requests, stays until its last process has ended, and exits.
 """
 
+from __future__ import annotations
+
 import sys
 
 if __name__ == "__main__" and sys.path and not sys.flags.isolated:
@@ -36,13 +38,19 @@ import select
 import signal
 import socket
 import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resource import struct_rusage
+
+    from .sailplane_zygote import Zygote
 
 CLAIM, EXIT, LOG = "claim", "exit", "log"
 COMMAND_NOT_FOUND = "CommandNotFound"
 READ_BYTES = 1 << 18
 
 
-def process_start(pid):
+def process_start(pid: int) -> int:
     """When the process started, in clock ticks since boot: with its id, an identity. 0 where /proc does not tell."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
@@ -51,7 +59,7 @@ def process_start(pid):
         return 0
 
 
-def claim(directory):
+def claim(directory: str) -> int:
     """Create the claim, with this process in it, and give its open file. Raises `FileExistsError`."""
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
     fd = os.open(os.path.join(directory, CLAIM), flags, 0o600)
@@ -59,7 +67,7 @@ def claim(directory):
     return fd
 
 
-def write_exit(directory, record):
+def write_exit(directory: str, record: dict[str, Any]) -> None:
     """Write the exit record, whole or not at all. A directory that was removed meanwhile needs none."""
     path = os.path.join(directory, EXIT)
     with contextlib.suppress(FileNotFoundError):
@@ -68,18 +76,18 @@ def write_exit(directory, record):
         os.replace(f"{path}.tmp", path)
 
 
-def spawn(request):
+def spawn(request: dict[str, Any]) -> int:
     """Execute the command in a session of its own and return its process id. Raises `OSError`."""
     os.chdir(request["cwd"])
     log = os.path.join(request["dir"], LOG)
-    actions = [
+    actions: list[tuple[Any, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     # What Python ignores or handles here would stay ignored in the program.
     defaults = [signal.SIGPIPE, signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
-    options = {"file_actions": actions, "setsigdef": defaults, "setsigmask": [], "setsid": True}
+    options: dict[str, Any] = {"file_actions": actions, "setsigdef": defaults, "setsigmask": [], "setsid": True}
     try:
         return os.posix_spawn(request["path"], request["argv"], request["env"], **options)
     except OSError as error:
@@ -93,20 +101,20 @@ def spawn(request):
 class Supervisor:
     """One event loop over the socket and the ends of child processes."""
 
-    def __init__(self, sock, zygote=None):
-        self.sock = sock
+    def __init__(self, sock: socket.socket, zygote: Zygote | None = None) -> None:
+        self.sock: socket.socket | None = sock
         self.zygote = zygote
-        self.running = {}
+        self.running: dict[int, tuple[dict[str, Any], float]] = {}
         self.received = b""
         self.unsent = b""
         self.wakeup, wakeup_in = os.pipe()
         for fd in (self.wakeup, wakeup_in):
             os.set_blocking(fd, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, wake_only)
         signal.set_wakeup_fd(wakeup_in, warn_on_full_buffer=False)
         sock.setblocking(False)
 
-    def serve(self):
+    def serve(self) -> None:
         """Until the other side has gone and every process has ended."""
         while self.sock is not None or self.running:
             for fd, happened in self.wait():
@@ -120,7 +128,7 @@ class Supervisor:
                         self.receive()
             self.reap()
 
-    def wait(self):
+    def wait(self) -> list[tuple[int, int]]:
         """What happened: pairs of descriptor and poll mask. An idle zygote uses the time to import a little more."""
         poll = select.poll()
         poll.register(self.wakeup, select.POLLIN)
@@ -135,7 +143,7 @@ class Supervisor:
                 self.send(event="unfit")
         return poll.poll()
 
-    def receive(self):
+    def receive(self) -> None:
         """Read what came and carry out each whole line of it."""
         if self.sock is None:
             return
@@ -152,29 +160,30 @@ class Supervisor:
         for line in lines:
             self.start(json.loads(line))
 
-    def close(self):
+    def close(self) -> None:
         """The other side is gone: what it has not sent completely, somebody else will ask for."""
-        self.sock.close()
+        if self.sock is not None:
+            self.sock.close()
         self.sock, self.unsent = None, b""
 
-    def send(self, **message):
+    def send(self, **message: object) -> None:
         """Say something to the other side, if it is there. Never waits for it."""
         if self.sock is None:
             return
         self.unsent += json.dumps(message).encode() + b"\n"
         self.flush()
 
-    def flush(self):
+    def flush(self) -> None:
         """Send as much of the backlog as the socket takes."""
         try:
-            while self.unsent:
+            while self.unsent and self.sock is not None:
                 self.unsent = self.unsent[self.sock.send(self.unsent) :]
         except BlockingIOError:
             pass
         except OSError:
             self.close()
 
-    def start(self, request):
+    def start(self, request: dict[str, Any]) -> None:
         """Start an attempt, unless it was started before."""
         try:
             claimed = claim(request["dir"])
@@ -187,7 +196,7 @@ class Supervisor:
         at = time.time()
         try:
             if request["script"] and self.zygote is not None:
-                pid, start = self.fork(request, claimed), 0
+                pid, start = self.fork(self.zygote, request, claimed), 0
             else:
                 pid = spawn(request)
                 start = process_start(pid)
@@ -200,7 +209,7 @@ class Supervisor:
         self.running[pid] = (request, at)
         self.send(event="started", id=request["id"], pid=pid, start=start or process_start(pid), at=at)
 
-    def fork(self, request, claimed):
+    def fork(self, zygote: Zygote, request: dict[str, Any], claimed: int) -> int:
         """Run a Python entry point in a fork of this process, and return the fork's id."""
         pid = os.fork()
         if pid:
@@ -213,11 +222,11 @@ class Supervisor:
             os.close(self.wakeup)
             if self.sock is not None:
                 self.sock.close()
-            self.zygote.run(request)
+            zygote.run(request)
         finally:
             os._exit(70)
 
-    def reap(self):
+    def reap(self) -> None:
         """Write down every process that ended, after killing what it left behind in its group."""
         while self.running:
             try:
@@ -239,7 +248,7 @@ class Supervisor:
                 request, at = self.running.pop(pid)
                 self.ended(request, dict(how_it_ended(status, usage), started_at=at, finished_at=time.time()))
 
-    def ended(self, request, record):
+    def ended(self, request: dict[str, Any], record: dict[str, Any]) -> None:
         """Write the exit record, then tell."""
         try:
             write_exit(request["dir"], record)
@@ -248,13 +257,17 @@ class Supervisor:
         self.send(event="ended", id=request["id"], **record)
 
 
-def kill_group(pid):
+def wake_only(number: int, frame: object) -> None:
+    """SIGCHLD's handler: the number arriving at the wake-up descriptor is all that is wanted."""
+
+
+def kill_group(pid: int) -> None:
     """Kill what is left of the process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
-def how_it_ended(status, usage):
+def how_it_ended(status: int, usage: struct_rusage) -> dict[str, Any]:
     """The exit record of a process; like a container's, the code of one killed by a signal is 128 and the signal."""
     code = os.waitstatus_to_exitcode(status)
     memory_unit_bytes = 1 if sys.platform == "darwin" else 1024
@@ -268,17 +281,17 @@ def how_it_ended(status, usage):
     }
 
 
-def not_started(request, error):
+def not_started(request: dict[str, Any], error: OSError) -> dict[str, Any]:
     """The exit record of a command that could not be executed."""
     command = request["argv"][0]
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         message = f"command {command!r} ({request['path']}) or the interpreter it names does not exist"
         return {"code": 127, "signal": 0, "reason": COMMAND_NOT_FOUND, "message": message}
-    message = f"command {command!r} ({request['path']}) cannot be executed: {os.strerror(error.errno)}"
+    message = f"command {command!r} ({request['path']}) cannot be executed: {error.strerror}"
     return {"code": 126, "signal": 0, "reason": "ContainerCannotRun", "message": message}
 
 
-def close_all_but(kept):
+def close_all_but(kept: int) -> None:
     """Close what leaked in from whoever started the control plane, so that no task gets hold of it."""
     for name in os.listdir("/dev/fd"):
         fd = int(name)
@@ -287,18 +300,20 @@ def close_all_but(kept):
                 os.close(fd)
 
 
-def load_zygote():
+def load_zygote() -> Zygote:
     """The module beside this one, which is not on `sys.path`."""
     import importlib.util
 
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sailplane_zygote.py")
     spec = importlib.util.spec_from_file_location("sailplane_zygote", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Zygote()
 
 
-def main():
+def main() -> None:
     """Serve the socket whose descriptor is the first argument."""
     fd = int(sys.argv[1])
     close_all_but(fd)

@@ -9,6 +9,8 @@ Forking is safe only while this process has one thread. That is measured, not as
 `import_more` say whether it is still so.
 """
 
+from __future__ import annotations
+
 import atexit
 import contextlib
 import ctypes
@@ -23,6 +25,10 @@ import tempfile
 import threading
 import time
 import types
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 ENTRYPOINTS = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute", "sailplane-execute")
 FIRST = ("flytekit.bin.entrypoint",)
@@ -35,7 +41,7 @@ SOFTWARE_ERROR = 70
 class Exec(BaseException):
     """Raised in place of starting a second entry point as a process of its own: unwind, then run it in this one."""
 
-    def __init__(self, argv, env):
+    def __init__(self, argv: list[str], env: dict[str, str]) -> None:
         super().__init__(argv)
         self.argv, self.env = argv, env
 
@@ -43,13 +49,13 @@ class Exec(BaseException):
 class Zygote:
     """The imported modules, and how a fork of this process becomes an attempt."""
 
-    def __init__(self):
-        self.wanted = []
+    def __init__(self) -> None:
+        self.wanted: list[str] = []
         self.seen, self.seen_in = os.pipe()
         for fd in (self.seen, self.seen_in):
             os.set_blocking(fd, False)
 
-    def import_first(self):
+    def import_first(self) -> bool:
         """Import what every attempt needs. False if this process must not be forked."""
         gc.disable()
         try:
@@ -61,7 +67,7 @@ class Zygote:
             return False
         return self._settle()
 
-    def has_more(self):
+    def has_more(self) -> bool:
         """Whether attempts were seen to use modules that are worth importing ahead."""
         with contextlib.suppress(BlockingIOError):
             for name in os.read(self.seen, 4096).decode().split():
@@ -69,17 +75,17 @@ class Zygote:
                     self.wanted.append(name)
         return bool(self.wanted)
 
-    def import_more(self):
+    def import_more(self) -> bool:
         """Import one of them. False if this process must not be forked any more."""
         with contextlib.suppress(Exception):
             importlib.import_module(self.wanted.pop(0))
         return self._settle()
 
-    def close(self):
+    def close(self) -> None:
         """Remove the temporary files of imports."""
         shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
 
-    def run(self, request):
+    def run(self, request: dict[str, Any]) -> NoReturn:
         """Become the attempt: called in the fork, never returns."""
         os.setsid()
         os.close(self.seen)
@@ -96,13 +102,13 @@ class Zygote:
             os.write(self.seen_in, (" ".join(used) + " ").encode())
         leave(code)
 
-    def _settle(self):
+    def _settle(self) -> bool:
         gc.collect()
         gc.freeze()
         return thread_count() == 1
 
 
-def thread_count():
+def thread_count() -> int:
     """Threads of this process, those of C libraries included where the system tells."""
     try:
         return len(os.listdir("/proc/self/task"))
@@ -110,7 +116,7 @@ def thread_count():
         return threading.active_count()
 
 
-def redirect(log):
+def redirect(log: str) -> None:
     """Standard input from nowhere, output and errors to the log."""
     null = os.open(os.devnull, os.O_RDONLY)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -120,27 +126,29 @@ def redirect(log):
     os.close(out)
 
 
-def renew_interpreter():
+def renew_interpreter() -> None:
     """What the interpreter and libraries derived from the environment or the system's randomness when they started."""
     tempfile.tempdir = None
     random.seed()
     if "TZ" in os.environ:
         time.tzset()
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()
+        numpy: Any = sys.modules["numpy"]
+        numpy.random.seed()
         restore_blas_threads()
     if os.environ.get("PYTHONUNBUFFERED"):
-        sys.stdout = sys.__stdout__ = unbuffered(1, sys.stdout)
-        sys.stderr = sys.__stderr__ = unbuffered(2, sys.stderr)
+        interpreter: Any = sys
+        interpreter.stdout = interpreter.__stdout__ = unbuffered(1, sys.stdout)
+        interpreter.stderr = interpreter.__stderr__ = unbuffered(2, sys.stderr)
 
 
-def unbuffered(fd, like):
+def unbuffered(fd: int, like: Any) -> io.TextIOWrapper:
     """A text stream as `python -u` has it."""
     raw = open(fd, "wb", 0, closefd=False)
     return io.TextIOWrapper(raw, encoding=like.encoding, errors=like.errors, write_through=True)
 
 
-def restore_blas_threads():
+def restore_blas_threads() -> None:
     """Give OpenBLAS its threads back, which it was denied here because threads do not survive a fork."""
     with contextlib.suppress(OSError), open("/proc/self/maps") as maps:
         libraries = {line.split()[-1] for line in maps if "openblas" in line.rpartition("/")[2]}
@@ -153,10 +161,12 @@ def restore_blas_threads():
                         getattr(library, name)(len(os.sched_getaffinity(0)))
 
 
-def renew_flytekit():
+def renew_flytekit() -> None:
     """Do again what flytekit's modules do with the environment and the temporary directory when they're imported."""
-    from flytekit import configuration, loggers
-    from flytekit.core import context_manager, data_persistence
+    configuration: Any = importlib.import_module("flytekit.configuration")
+    loggers: Any = importlib.import_module("flytekit.loggers")
+    context_manager: Any = importlib.import_module("flytekit.core.context_manager")
+    data_persistence: Any = importlib.import_module("flytekit.core.data_persistence")
 
     before, after = configuration.Config.local_sandbox_path, tempfile.mkdtemp(prefix="flyte")
     configuration.Config.local_sandbox_path = after
@@ -180,9 +190,9 @@ def renew_flytekit():
         sys.excepthook = sys.__excepthook__
 
 
-def run_program(script, argv):
-    """Run a console script as the interpreter would, and the one that it asks to be replaced by. Gives its exit code."""
-    from flytekit.bin import entrypoint
+def run_program(script: str, argv: list[str]) -> int:
+    """Run a console script as the interpreter would, or the one that it asks to be replaced by; gives its exit code."""
+    entrypoint: Any = importlib.import_module("flytekit.bin.entrypoint")
 
     bin_directory, base_path = os.path.dirname(script), list(sys.path)
     entrypoint._run_subprocess = exec_instead(bin_directory, entrypoint._run_subprocess)
@@ -204,10 +214,10 @@ def run_program(script, argv):
             return 1
 
 
-def exec_instead(bin_directory, run_subprocess):
+def exec_instead(bin_directory: str, run_subprocess: Callable[..., int]) -> Callable[..., int]:
     """In place of flytekit's way to start a process: entry points of this environment are run in this process."""
 
-    def run(cmd, env=None):
+    def run(cmd: Sequence[Any], env: dict[str, str] | None = None) -> int:
         name = os.path.basename(cmd[0]) if cmd else ""
         path = (env or os.environ).get("PATH")
         if name in ENTRYPOINTS and shutil.which(cmd[0], path=path) == os.path.join(bin_directory, name):
@@ -217,23 +227,24 @@ def exec_instead(bin_directory, run_subprocess):
     return run
 
 
-def enter(script, argv, base_path):
+def enter(script: str, argv: list[str], base_path: list[str]) -> None:
     """Arguments, import path and `__main__` as a fresh interpreter has them when it begins with `script`."""
     sys.argv = [script, *argv[1:]]
-    sys.orig_argv = [sys.executable, *sys.argv]
+    interpreter: Any = sys
+    interpreter.orig_argv = [sys.executable, *sys.argv]
     given = [os.path.abspath(each) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     path = [os.path.dirname(os.path.realpath(script))]
     for each in [*given, *base_path]:
         if each not in path[1:]:
             path.append(each)
     sys.path[:] = path
-    main = types.ModuleType("__main__")
+    main: Any = types.ModuleType("__main__")
     main.__file__ = script
     main.__builtins__ = __builtins__
     sys.modules["__main__"] = main
 
 
-def exit_code(end):
+def exit_code(end: SystemExit) -> int:
     """The code that the interpreter would exit with."""
     if end.code is None:
         return 0
@@ -243,15 +254,15 @@ def exit_code(end):
     return 1
 
 
-def leave(code):
+def leave(code: int) -> NoReturn:
     """End as the interpreter does: wait for threads, run exit handlers, flush; but leave the memory to the system."""
     try:
-        threading._shutdown()
-        atexit._run_exitfuncs()
+        vars(threading)["_shutdown"]()
+        vars(atexit)["_run_exitfuncs"]()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
         code = code or 120
     finally:
         os._exit(code)
