@@ -63,9 +63,14 @@ def transaction(connection: Connection, *, immediate: bool) -> Generator[None]:
     Taking the lock with the first write, as SQLite does by itself, can fail in the middle. SQLAlchemy would begin as we
     like if an event told it to, but one listener on an engine makes every statement pay for looking at all events.
     """
-    with connection.begin():
-        driver_of(connection).execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
-        yield
+    driver = driver_of(connection)
+    try:
+        with connection.begin():
+            driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+            yield
+    finally:
+        if driver.in_transaction:  # a COMMIT that was refused (a deferred constraint, a full disk) leaves it open
+            driver.execute("ROLLBACK")
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:
