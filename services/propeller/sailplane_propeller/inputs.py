@@ -6,7 +6,6 @@ from google.protobuf.message import DecodeError
 from sailplane_core.bindings import promised_nodes, resolve_bindings
 from sailplane_core.errors import Unavailable
 from sailplane_core.ids import START_NODE_ID
-from sailplane_core.layout import Layout
 from sailplane_core.machine import NodeKind, NodeState, scopes
 from sailplane_core.ports import BlobStore
 from sailplane_protos.core import literals_pb2
@@ -39,16 +38,17 @@ class Literals:
             found = literals_pb2.LiteralMap.FromString(data)
         except DecodeError as error:
             raise Unavailable(f"the literals at {uri} ({error})") from error
-        self._keep(uri, found, len(data))
+        self.keep(uri, found, len(data))
         return found
 
     async def write(self, uri: str, values: literals_pb2.LiteralMap) -> None:
         """Store a map."""
         data = values.SerializeToString()
         await self._blobs.put(uri, data)
-        self._keep(uri, values, len(data))
+        self.keep(uri, values, len(data))
 
-    def _keep(self, uri: str, values: literals_pb2.LiteralMap, size_bytes: int) -> None:
+    def keep(self, uri: str, values: literals_pb2.LiteralMap, size_bytes: int) -> None:
+        """Remember what is stored at a URI, if it is not too large."""
         if size_bytes > self._bytes_max // 4:
             return
         before = self._kept.pop(uri, None)
@@ -59,7 +59,7 @@ class Literals:
             self._bytes -= dropped_bytes
 
 
-async def bind(literals: Literals, definition: Definition, layout: Layout, node: NodeState) -> literals_pb2.LiteralMap:
+async def bind(literals: Literals, definition: Definition, node: NodeState) -> literals_pb2.LiteralMap:
     """Resolve the node's bindings; an end node's bindings are its workflow's outputs.
 
     Raises `BindingFailed` (of `sailplane_core.bindings`) when they cannot be resolved, `NotFound` and `Unavailable`

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
+from sailplane_core import podspec
 from sailplane_core.bindings import BindingFailed as Unbound
 from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
 from sailplane_core.failures import Failure, FailureKind
@@ -28,12 +29,12 @@ from sailplane_core.machine import (
     PodRemoved,
     RemovePod,
 )
-from sailplane_core.podspec import PodContext, build
+from sailplane_protos.core import literals_pb2
 
 from . import records
 from .inputs import Literals, bind
 from .live import Live
-from .pods import PodNames, namespace_of
+from .pods import PodNames, namespace_of, pod_context
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Performers:
         self,
         ports: PropellerPorts,
         names: PodNames,
+        literals: Literals,
         post: Callable[[ExecutionId, Observation], None],
         idle: Callable[[Live], None],
     ) -> None:
@@ -56,7 +58,7 @@ class Performers:
         self._names = names
         self._post = post
         self._idle = idle
-        self._literals = Literals(ports.blobs)
+        self._literals = literals
         self._places = asyncio.Semaphore(ports.settings.performers_max)
 
     def hand_out(self, live: Live, commands: Sequence[Command]) -> None:
@@ -121,21 +123,24 @@ class Performers:
         layout = _layout(live)
         is_end = node.kind is NodeKind.END
         uri = layout.outputs_uri(node.id, node.attempt) if is_end else layout.inputs_uri(node.id)
-        failure = await self._write_inputs(live, node, uri)
-        if failure is not None:
-            return BindingFailed(node.id, node.attempt, failure)
+        bound = await self._write_inputs(live, node, uri)
+        if isinstance(bound, Failure):
+            return BindingFailed(node.id, node.attempt, bound)
         return InputsBound(node.id, node.attempt)
 
     async def _launch_pod(self, live: Live, command: LaunchPod) -> Observation | None:
         node = _current(live, command)
         if node is None:
             return None
-        failure = await self._write_inputs(live, node, _layout(live).inputs_uri(node.id))
-        if failure is not None:
-            return BindingFailed(node.id, node.attempt, failure)
+        inputs = await self._write_inputs(live, node, _layout(live).inputs_uri(node.id))
+        if isinstance(inputs, Failure):
+            return BindingFailed(node.id, node.attempt, inputs)
+        context = pod_context(live, node, inputs, self._ports.settings.task_envs)
         try:
-            pod = build(self._context(live, node))
-            self._names.add(pod.namespace, pod.name, live.id, node.id, node.attempt)
+            pod = podspec.build(context)
+            if podspec.needs_task_template(context.task):
+                await self._ports.blobs.put(context.task_template_uri, context.task.SerializeToString())
+            self._names.add(live.id, node, pod.primary_container)
             if _current(live, command) is not None:
                 await self._ports.launcher.ensure(pod)
         except InvalidRequest as error:
@@ -149,19 +154,17 @@ class Performers:
         self._names.discard(namespace, name)
         return PodRemoved(command.node_id, command.attempt)
 
-    async def _write_inputs(self, live: Live, node: NodeState, uri: str) -> Failure | None:
+    async def _write_inputs(self, live: Live, node: NodeState, uri: str) -> literals_pb2.LiteralMap | Failure:
         """Resolve and store a node's inputs; what is wrong with them, if they cannot be made."""
         try:
-            await self._literals.write(uri, await bind(self._literals, live.definition, node))
+            inputs = await bind(self._literals, live.definition, node)
+            await self._literals.write(uri, inputs)
         except Unbound as error:
             return error.failure
         except NotFound as error:
             message = f"an input of node {node.id} cannot be read: {error}"
             return Failure("BindingResolutionFailure", message, FailureKind.SYSTEM, retryable=False)
-        return None
-
-    def _context(self, live: Live, node: NodeState) -> PodContext:
-        raise InvalidRequest(node.id)
+        return inputs
 
 
 def _current(live: Live, command: Command) -> NodeState | None:

@@ -1,9 +1,14 @@
-"""Which attempt a Pod belongs to: derived names, looked up backwards."""
+"""The Pods of the executions in service: what each is made from, and whose a Pod is by its name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sailplane_core.ids import ExecutionId, pod_name
-from sailplane_core.machine import NodeKind
+from sailplane_core.ids import EntityId, ExecutionId, pod_name
+from sailplane_core.layout import Layout
+from sailplane_core.machine import NodeKind, NodeState, scopes
+from sailplane_core.podspec import PodContext
+from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
+from sailplane_protos.propeller import queue_pb2
 
 from .live import Live
 
@@ -13,32 +18,78 @@ def namespace_of(id: ExecutionId) -> str:
     return f"{id.project}-{id.domain}"
 
 
+def task_of(live: Live, node: NodeState) -> tasks_pb2.TaskTemplate:
+    """The template that a task node runs."""
+    definition = live.definition
+    return definition.plan.task(scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node))
+
+
+def pod_context(
+    live: Live, node: NodeState, inputs: literals_pb2.LiteralMap, default_envs: Mapping[str, str]
+) -> PodContext:
+    """Everything that the Pod of a node's present attempt is made from."""
+    definition = live.definition
+    spec = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node)
+    info, start = definition.state.start, definition.start
+    layout = Layout(info.root_uri, info.raw_prefix, info.id)
+    return PodContext(
+        execution=live.id,
+        workflow_name=EntityId.of(start.workflow_id).name,
+        node_id=node.id,
+        attempt=node.attempt,
+        task=definition.plan.task(spec),
+        namespace=namespace_of(live.id),
+        inputs=inputs,
+        inputs_uri=layout.inputs_uri(node.id),
+        output_prefix=layout.attempt_uri(node.id, node.attempt),
+        raw_output_prefix=layout.raw_uri(node.id, node.attempt),
+        checkpoint_prefix=layout.checkpoint_uri(node.id, node.attempt),
+        previous_checkpoint_prefix=layout.checkpoint_uri(node.id, node.attempt - 1) if node.attempt else "",
+        overrides=spec.task_node.overrides,
+        envs=dict(start.envs),
+        default_envs=default_envs,
+        labels=dict(start.labels),
+        annotations=dict(start.annotations),
+        service_account=start.security_context.run_as.k8s_service_account or "default",
+        interruptible=_interruptible(spec, start),
+    )
+
+
+def _interruptible(spec: workflow_pb2.Node, start: queue_pb2.Start) -> bool:
+    """The node's own word counts most, then the execution's."""
+    if spec.metadata.WhichOneof("interruptible_value") is not None:
+        return spec.metadata.interruptible
+    return start.interruptible.value
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of one node."""
+    """One attempt of one node, and the container that decides how it ended."""
 
     execution: ExecutionId
     node_id: str
     attempt: int
+    primary_container: str
 
 
 class PodNames:
-    """The Pods of the executions in service."""
+    """Whose a Pod is: derived names, looked up backwards."""
 
     def __init__(self) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
 
-    def add(self, namespace: str, name: str, execution: ExecutionId, node_id: str, attempt: int) -> None:
+    def add(self, execution: ExecutionId, node: NodeState, primary_container: str) -> None:
         """A Pod that is about to run."""
-        self._attempts[namespace, name] = Attempt(execution, node_id, attempt)
+        key = namespace_of(execution), pod_name(execution, node.id, node.attempt)
+        self._attempts[key] = Attempt(execution, node.id, node.attempt, primary_container)
 
     def enter(self, live: Live) -> None:
         """The Pods that an execution taken up again may have running."""
         for node_id in live.definition.state.active:
             node = live.definition.state.nodes[node_id]
             if node.kind is NodeKind.TASK:
-                name = pod_name(live.id, node.id, node.attempt)
-                self.add(namespace_of(live.id), name, live.id, node.id, node.attempt)
+                template = task_of(live, node).k8s_pod
+                self.add(live.id, node, template.primary_container_name)
 
     def find(self, namespace: str, name: str) -> Attempt | None:
         """Whose Pod this is; None if no execution in service has it."""

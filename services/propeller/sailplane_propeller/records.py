@@ -70,6 +70,21 @@ def event_message(execution: ExecutionId, transition: Transition) -> Message:
 
 # Writing
 
+_HEADER_COLUMNS = frozenset(
+    {
+        "version",
+        "phase",
+        "is_terminal",
+        "failure",
+        "failed_node_id",
+        "abort_cause",
+        "abort_principal",
+        "started_at",
+        "ended_at",
+    }
+)
+"""What a transition may change of an execution's row."""
+
 
 def save(tx: Transaction, start: queue_pb2.Start, before: ExecutionState, transition: Transition) -> None:
     """Save a transition with its commands and events. Raises `StaleVersion` if somebody else saved one first."""
@@ -144,11 +159,10 @@ def _node_row(execution_id: str, node: NodeState) -> dict[str, Any]:
     }
 
 
-_HEADER_COLUMNS = [column for column in _header_row("", Header()) if column != "id"]
 _UPDATE_HEADER = (
     update(executions)
     .where(executions.c.id == bindparam("row_id"), executions.c.version == bindparam("version_before"))
-    .values({column: bindparam(column) for column in _HEADER_COLUMNS})
+    .values({column.name: bindparam(column.name) for column in executions.c if column.name in _HEADER_COLUMNS})
 )
 _NODE_INSERT = upsert(nodes)
 _UPSERT_NODE = _NODE_INSERT.on_conflict_do_update(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sailplane_runtime.outbox import Relay
 
 from . import records
+from .inputs import Literals
 from .inspection import Inspection
 from .live import Live
 from .perform import Performers
@@ -23,8 +24,9 @@ class Propeller:
         self._ports = ports
         self._names = PodNames()
         self._worker = Worker(ports, ports.blobs.uri("").rstrip("/"))
-        self._performers = Performers(ports, self._names, self._worker.post, self._worker.release)
-        self._watcher = Watcher(ports, self._names, self._worker.live, self._worker.post)
+        literals = Literals(ports.blobs)
+        self._performers = Performers(ports, self._names, literals, self._worker.post, self._worker.release)
+        self._watcher = Watcher(ports, self._names, literals, self._worker.live, self._worker.post)
         self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service)
         self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC)
         self._worker.hand_out = self._performers.hand_out

@@ -6,19 +6,22 @@ the attempt ended, and the machine gets one observation.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from sailplane_core import podphase, task_result
 from sailplane_core.errors import NotFound, Unavailable
+from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.layout import Layout
 from sailplane_core.machine import Observation, TaskEnded, TaskProgressed
+from sailplane_core.phases import TaskPhase
 from sailplane_core.ports import PodPhase, PodStatus
 
+from .inputs import Literals
 from .live import Live
-from .pods import Attempt, PodNames
+from .pods import Attempt, PodNames, task_of
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
@@ -31,14 +34,17 @@ class Watcher:
         self,
         ports: PropellerPorts,
         names: PodNames,
+        literals: Literals,
         find: Callable[[ExecutionId], Live],
         post: Callable[[ExecutionId, Observation], None],
     ) -> None:
         self._ports = ports
         self._names = names
+        self._literals = literals
         self._find = find
         self._post = post
         self._tasks: set[asyncio.Task[None]] = set()
+        self._rechecks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self.owners: dict[tuple[str, str], ExecutionId] = {}
         """Every Pod of ours that the launcher reported and nobody removed, by namespace and name."""
 
@@ -62,18 +68,32 @@ class Watcher:
             self.owners[pod] = owner
         if attempt is None:
             return
-        report = podphase.interpret(status, self._ports.clock.now())
-        if report.is_terminal:
+        self._cancel_recheck(pod)
+        report = podphase.interpret(status, self._ports.clock.now(), attempt.primary_container)
+        if report.phase in (TaskPhase.SUCCEEDED, TaskPhase.FAILED):
             self._spawn(self._report_end(attempt, report))
-        else:
-            at = report.started_at or self._ports.clock.now()
-            seen = TaskProgressed(attempt.node_id, attempt.attempt, report.phase, report.reason, at)
-            self._post(attempt.execution, seen)
+            return
+        at = report.started_at or self._ports.clock.now()
+        self._post(attempt.execution, TaskProgressed(attempt.node_id, attempt.attempt, report.phase, report.reason, at))
+        if report.recheck_at is not None:
+            self._rechecks[pod] = self._spawn(self._recheck(status, report.recheck_at))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _recheck(self, status: PodStatus, when: datetime) -> None:
+        """Some states are only bad when they last: look at the same status again later."""
+        await self._ports.clock.sleep_until(when)
+        self._rechecks.pop((status.namespace, status.name), None)
+        self.take(status)
+
+    def _cancel_recheck(self, pod: tuple[str, str]) -> None:
+        recheck = self._rechecks.pop(pod, None)
+        if recheck is not None:
+            recheck.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _report_end(self, attempt: Attempt, report: podphase.PodReport) -> None:
         delay_s = self._ports.settings.retry_delay_s
@@ -89,22 +109,49 @@ class Watcher:
 
     async def _end_of(self, attempt: Attempt, report: podphase.PodReport) -> TaskEnded:
         """Join the Pod's end with what it left behind."""
-        definition = self._find(attempt.execution).definition
-        start = definition.state.start
+        live = self._find(attempt.execution)
+        node = live.definition.state.nodes[attempt.node_id]
+        start = live.definition.state.start
         layout = Layout(start.root_uri, start.raw_prefix, start.id)
-        node_id, number = attempt.node_id, attempt.attempt
-        failure = task_result.judge(
-            report,
-            error_pb=await self._read(layout.error_uri(node_id, number)),
-            outputs_pb=await self._read(layout.outputs_uri(node_id, number)),
+        files = await self._files(layout, attempt)
+        declared = task_of(live, node).interface.outputs.variables.keys()
+        verdict = task_result.judge(report, files, declared, self._ports.settings.output_bytes_max)
+        if files.has_futures and isinstance(verdict, task_result.Success):
+            verdict = Failure(
+                "DynamicNotSupported", "dynamic tasks are not supported", FailureKind.USER, retryable=False
+            )
+        failure = verdict if isinstance(verdict, Failure) else None
+        if isinstance(verdict, task_result.Success):
+            self._literals.keep(
+                layout.outputs_uri(attempt.node_id, attempt.attempt), verdict.outputs, files.outputs_bytes
+            )
+        has_deck = failure is None and await self._exists(layout.deck_uri(attempt.node_id, attempt.attempt))
+        return TaskEnded(
+            attempt.node_id, attempt.attempt, failure, report.started_at, report.finished_at, has_deck=has_deck
         )
-        return TaskEnded(node_id, number, failure, report.started_at, report.finished_at)
+
+    async def _files(self, layout: Layout, attempt: Attempt) -> task_result.AttemptFiles:
+        node_id, number = attempt.node_id, attempt.attempt
+        outputs = await self._read(layout.outputs_uri(node_id, number))
+        return task_result.AttemptFiles(
+            error_pb=await self._read(layout.error_uri(node_id, number)),
+            outputs_pb=outputs,
+            outputs_bytes=len(outputs or b""),
+            has_futures=outputs is None and await self._exists(layout.futures_uri(node_id, number)),
+        )
 
     async def _read(self, uri: str) -> bytes | None:
         try:
             return await self._ports.blobs.get(uri, bytes_max=self._ports.settings.output_bytes_max + 1)
         except NotFound:
             return None
+
+    async def _exists(self, uri: str) -> bool:
+        try:
+            await self._ports.blobs.head(uri)
+        except NotFound:
+            return False
+        return True
 
 
 def owner_of(status: PodStatus) -> ExecutionId | None:

@@ -1,0 +1,170 @@
+"""What the worker promises: saved before handed out, nothing lost over a restart, one bad execution bothers no other."""
+
+import asyncio
+from collections.abc import Callable
+
+from sailplane_core.ids import ExecutionId
+from sailplane_core.machine import LaunchPod, RemovePod, Started, TaskEnded
+from sailplane_core.phases import ExecutionPhase, NodePhase
+from sailplane_propeller import records
+from sailplane_propeller.ports import PropellerPorts
+from sailplane_propeller.worker import EXECUTIONS_TOPIC
+from sailplane_protos.propeller import queue_pb2
+from services.propeller.conftest import X, abort_message, engine, start_message
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop run until something holds."""
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+async def stored(ports: PropellerPorts, id: ExecutionId = X) -> records.Execution:
+    found = await ports.store.read(lambda connection: records.load(connection, id, "file:///blobs"))
+    assert found is not None
+    return found
+
+
+async def test_a_start_is_saved_and_acknowledged_and_its_commands_handed_out(ports: PropellerPorts) -> None:
+    confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: running.handed == [("x", LaunchPod("a", 0))])
+    found = await stored(ports)
+    assert found.state.header.phase is ExecutionPhase.RUNNING
+    assert found.state.nodes["a"].phase is NodePhase.QUEUED
+    assert list(await anext(confirmations)) == [f"start:{X}"]
+    intake.cancel()
+
+
+async def test_a_start_that_comes_twice_starts_once(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    intake.cancel()
+    confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
+    again = engine(ports)
+    again_intake = asyncio.create_task(again.worker.run())
+    await ports.queue.publish([start_message()])
+    assert await anext(confirmations)
+    assert again.handed == []
+    again_intake.cancel()
+
+
+async def test_nothing_is_handed_out_before_it_is_saved(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    saved_first: list[bool] = []
+    hand_out = running.hand_out
+
+    def check(live, commands) -> None:
+        if commands:
+            saved_first.append(live.definition.state.header.version > 0)
+        hand_out(live, commands)
+
+    running.worker.hand_out = check
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(saved_first))
+    running.worker.post(X, TaskEnded("a", 0, None))
+    await until(lambda: len(running.handed) == 2)
+    assert saved_first == [True, True]
+    assert len(await ports.store.pending(records.COMMANDS_TOPIC)) == 2
+    intake.cancel()
+
+
+async def test_a_restart_hands_out_what_was_decided_but_not_confirmed(ports: PropellerPorts) -> None:
+    first = engine(ports)
+    intake = asyncio.create_task(first.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(first.handed))
+    intake.cancel()
+    second = engine(ports)
+    await second.worker.recover()
+    assert second.handed == [("x", LaunchPod("a", 0))]
+    second.worker.post(X, TaskEnded("a", 0, None))
+    await until(lambda: ("x", LaunchPod("b", 0)) in second.handed)
+
+
+async def test_confirmed_commands_are_not_handed_out_again(ports: PropellerPorts) -> None:
+    first = engine(ports)
+    first.worker.live(X)
+    intake = asyncio.create_task(first.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(first.handed))
+    await ports.store.confirm([records.command_id(X, LaunchPod("a", 0))])
+    await ports.store.write(lambda tx: None)
+    intake.cancel()
+    second = engine(ports)
+    await second.worker.recover()
+    assert second.handed == []
+
+
+async def test_what_arrives_during_a_save_is_evaluated_together(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message(workflow="wide")])
+    await until(lambda: len(running.handed) == 50)
+    version = running.worker.live(X).definition.state.header.version
+    for index in range(50):
+        running.worker.post(X, TaskEnded(f"n{index}", 0, None))
+    state = running.worker.live(X).definition.state
+    await until(lambda: state.header.phase is ExecutionPhase.SUCCEEDING)
+    assert state.header.version - version <= 3
+    intake.cancel()
+
+
+async def test_an_abort_removes_the_pods_of_active_nodes(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    await ports.queue.publish([abort_message()])
+    await until(lambda: ("x", RemovePod("a", 0)) in running.handed)
+    intake.cancel()
+
+
+async def test_a_broken_invariant_parks_one_execution_with_its_evidence(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    y = ExecutionId("p", "development", "y")
+    await ports.queue.publish([start_message(), start_message(y)])
+    await until(lambda: len(running.handed) == 2)
+    del running.worker.live(X).definition.plan.primary.nodes["b"]  # type: ignore[attr-defined]
+    running.worker.post(X, TaskEnded("a", 0, None))
+    running.worker.post(y, Started())
+    await until(lambda: running.worker.live(X).is_parked)
+    running.worker.post(y, TaskEnded("ghost", 0, None))
+    async with asyncio.timeout(5):
+        while not (found := await stored(ports)).is_parked:
+            await asyncio.sleep(0.001)
+    assert found.state.nodes["a"].phase is NodePhase.QUEUED
+    intake.cancel()
+
+
+async def test_an_order_that_nobody_understands_ends_as_a_dead_letter(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    garbage = start_message()
+    await ports.queue.publish([type(garbage)(EXECUTIONS_TOPIC, "k", "id", b"\xff\xff\xff")])
+    async with asyncio.timeout(5):
+        while not await ports.queue.dead_letters(EXECUTIONS_TOPIC):
+            await asyncio.sleep(0.001)
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    intake.cancel()
+
+
+async def test_events_lie_in_the_outbox_in_the_same_commit(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    [message] = await ports.store.pending(records.EVENTS_TOPIC)
+    batch = queue_pb2.EventBatch.FromString(message.payload)
+    assert ExecutionId.of(batch.execution_id) == X
+    assert batch.events[0].workflow.phase == ExecutionPhase.RUNNING
+    assert message.id == f"{X}@1"
+    intake.cancel()
