@@ -1,4 +1,4 @@
-"""What the worker promises: saved before handed out, nothing lost over a restart, one bad execution bothers no other."""
+"""What the worker promises: saved before handed out, nothing lost over a restart, a bad execution bothers no other."""
 
 import asyncio
 from collections.abc import Callable
