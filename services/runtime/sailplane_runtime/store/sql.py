@@ -25,13 +25,14 @@ from sqlalchemy.exc import DBAPIError
 from . import migrations as schema
 from .port import Transaction
 from .sqlite import (
+    WAL_BYTES_CHECKPOINT,
     checkpoint,
     database_path,
-    is_checkpoint_due,
     limit_statements,
     meaning,
     reading_engine,
     transaction,
+    wal_bytes,
     was_interrupted,
     writing_engine,
 )
@@ -61,6 +62,7 @@ class SqlStore:
         self._flush: asyncio.TimerHandle | None = None
         self._is_open = True
         self._checkpoint_runs = False
+        self._wal_bytes_before = 0
         self._writer = GroupWriter(writing_engine(url), self._committed)
         engine = reading_engine(url)
         self._quick_reader = engine.connect()
@@ -165,7 +167,14 @@ class SqlStore:
             _resolve(outcome.change.future, outcome.result, outcome.error)
         if commit.messages:
             self._call_listeners(commit.messages)
-        if not self._checkpoint_runs and self._is_open and is_checkpoint_due(self._path):
+        if self._is_open and not self._checkpoint_runs:
+            self._checkpoint_if_due()
+
+    def _checkpoint_if_due(self) -> None:
+        length = wal_bytes(self._path)
+        self._wal_bytes_before = min(self._wal_bytes_before, length)
+        if length - self._wal_bytes_before >= WAL_BYTES_CHECKPOINT:
+            self._wal_bytes_before = length
             self._checkpoint_runs = True
             done = self._loop.create_future()
             done.add_done_callback(self._checkpoint_ended)

@@ -19,9 +19,10 @@ BUSY_TIMEOUT_MS = 250
 """How long a statement waits for another process that holds the database: the event loop waits with it. In service
 there is none; only a person's tool could be."""
 WAL_BYTES_CHECKPOINT = 4 * 1024 * 1024
-"""From this size on the WAL is written back by a reader's thread."""
+"""Whenever the WAL has grown by this much, a reader's thread writes it back."""
 WAL_PAGES_MAX = 16_000
-"""At this length (64 MiB) the writer writes it back itself, should nobody have done it."""
+"""At this length (64 MiB) the writer writes it back itself. It comes to that when commits follow each other so fast
+that the reader's thread never catches up, and only then can the WAL be started afresh."""
 STATEMENTS_CACHED = 512
 
 _UNAVAILABLE = {
@@ -86,6 +87,7 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
             "foreign_keys = ON",
             "temp_store = MEMORY",
             f"wal_autocheckpoint = {WAL_PAGES_MAX}",
+            "journal_size_limit = 0",  # so that the WAL's length says how much is in it
             f"query_only = {int(read_only)}",
         ):
             driver.execute(f"PRAGMA {pragma}").close()
@@ -95,12 +97,12 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
     return create_engine("sqlite://", creator=connect, poolclass=NullPool, query_cache_size=2_000)
 
 
-def is_checkpoint_due(path: Path) -> bool:
-    """Whether the WAL has grown enough to be written back."""
+def wal_bytes(path: Path) -> int:
+    """The length of the WAL of a database. It falls back when the WAL is started afresh."""
     try:
-        return path.with_name(path.name + "-wal").stat().st_size >= WAL_BYTES_CHECKPOINT
+        return path.with_name(path.name + "-wal").stat().st_size
     except FileNotFoundError:
-        return False
+        return 0
 
 
 def checkpoint(connection: Connection) -> None:
