@@ -6,7 +6,7 @@ from sailplane_protos.core import literals_pb2, types_pb2
 
 from ..errors import InvalidRequest
 from . import nesting
-from .variants import is_none, variants
+from .variants import variants
 
 MSGPACK_TAG = "msgpack"
 """The tag of a `Binary` that is a dataclass or a dict, and so a STRUCT."""
@@ -83,41 +83,30 @@ def _of_primitive(primitive: literals_pb2.Primitive) -> types_pb2.LiteralType:
     return types_pb2.LiteralType(simple=_PRIMITIVES[kind])
 
 
-def _common(elements: Iterable[literals_pb2.Literal]) -> types_pb2.LiteralType:
-    return _merge(infer(element) for element in elements)
-
-
-def _merge(types: Iterable[types_pb2.LiteralType]) -> types_pb2.LiteralType:
-    """One type for all: equal ones once, lists as a list of what is in them, maps likewise, the rest side by side."""
+def _common(literals: Iterable[literals_pb2.Literal]) -> types_pb2.LiteralType:
+    """One type for all: lists count as one list with the elements of each, maps likewise, the rest side by side."""
     distinct: dict[bytes, types_pb2.LiteralType] = {}
-    for one in types:
-        distinct.setdefault(one.SerializeToString(deterministic=True), one)
-    if len(distinct) == 1:
-        return next(iter(distinct.values()))
-    others: dict[bytes, types_pb2.LiteralType] = {}
-    elements: list[types_pb2.LiteralType] = []
-    values: list[types_pb2.LiteralType] = []
-    for key, one in distinct.items():
-        match one.WhichOneof("type"):
-            case "collection_type":
-                elements.append(one.collection_type)
-            case "map_value_type":
-                values.append(one.map_value_type)
+    lists: list[literals_pb2.LiteralCollection] = []
+    maps: list[literals_pb2.LiteralMap] = []
+    for literal in literals:
+        match literal.WhichOneof("value"):
+            case "collection":
+                lists.append(literal.collection)
+            case "map":
+                maps.append(literal.map)
             case _:
-                others[key] = one
-    merged = [others[key] for key in sorted(others)]
-    if elements:
-        merged.append(types_pb2.LiteralType(collection_type=_merge(_without_empty(elements))))
-    if values:
-        merged.append(types_pb2.LiteralType(map_value_type=_merge(_without_empty(values))))
-    if not merged:
+                one = infer(literal)
+                distinct.setdefault(one.SerializeToString(deterministic=True), one)
+    members = [distinct[key] for key in sorted(distinct)]
+    if lists:
+        elements = _common(element for one in lists for element in one.literals)
+        members.append(types_pb2.LiteralType(collection_type=elements))
+    if maps:
+        values = _common(value for one in maps for value in one.literals.values())
+        members.append(types_pb2.LiteralType(map_value_type=values))
+    if not members:
         return types_pb2.LiteralType(simple=types_pb2.NONE)
-    if len(merged) == 1:
-        return merged[0]
-    flat = [variant for one in merged for variant in variants(one)]
+    if len(members) == 1:
+        return members[0]
+    flat = [variant for member in members for variant in variants(member)]
     return types_pb2.LiteralType(union_type=types_pb2.UnionType(variants=flat))
-
-
-def _without_empty(types: list[types_pb2.LiteralType]) -> list[types_pb2.LiteralType]:
-    """An empty list beside one of numbers tells nothing new."""
-    return [one for one in types if not is_none(one)]

@@ -27,8 +27,10 @@ def is_optional(literal_type: types_pb2.LiteralType) -> bool:
 
 def variants(literal_type: types_pb2.LiteralType) -> Iterator[types_pb2.LiteralType]:
     """The alternatives of a type, unions within unions opened; a type that is no union is its only alternative."""
-    if literal_type.WhichOneof("type") != "union_type":
-        yield literal_type
-        return
-    for variant in literal_type.union_type.variants:
-        yield from variants(variant)
+    stack = [literal_type]
+    while stack:
+        one = stack.pop()
+        if one.WhichOneof("type") == "union_type":
+            stack.extend(reversed(one.union_type.variants))
+        else:
+            yield one
