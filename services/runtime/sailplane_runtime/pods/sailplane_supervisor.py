@@ -107,11 +107,11 @@ class Supervisor:
         self.running: dict[int, tuple[dict[str, Any], float]] = {}
         self.received = b""
         self.unsent = b""
-        self.wakeup, wakeup_in = os.pipe()
-        for fd in (self.wakeup, wakeup_in):
+        self.wakeup, self.wakeup_in = os.pipe()
+        for fd in (self.wakeup, self.wakeup_in):
             os.set_blocking(fd, False)
         signal.signal(signal.SIGCHLD, wake_only)
-        signal.set_wakeup_fd(wakeup_in, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self.wakeup_in, warn_on_full_buffer=False)
         sock.setblocking(False)
 
     def serve(self) -> None:
@@ -218,8 +218,8 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.write(claimed, f"process {os.getpid()} {process_start(os.getpid())}\n".encode())
-            os.close(claimed)
-            os.close(self.wakeup)
+            for fd in (claimed, self.wakeup, self.wakeup_in):
+                os.close(fd)
             if self.sock is not None:
                 self.sock.close()
             zygote.run(request)
@@ -324,8 +324,6 @@ def main() -> None:
     supervisor = Supervisor(sock, zygote if fit else None)
     supervisor.send(event="ready" if fit else "unfit")
     supervisor.serve()
-    if zygote is not None:
-        zygote.close()
 
 
 if __name__ == "__main__":

@@ -81,10 +81,6 @@ class Zygote:
             importlib.import_module(self.wanted.pop(0))
         return self._settle()
 
-    def close(self) -> None:
-        """Remove the temporary files of imports."""
-        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
-
     def run(self, request: dict[str, Any]) -> NoReturn:
         """Become the attempt: called in the fork, never returns."""
         os.setsid()
@@ -199,8 +195,9 @@ def run_program(script: str, argv: list[str]) -> int:
     while True:
         enter(script, argv, base_path)
         try:
-            with open(script, "rb") as source:
-                exec(compile(source.read(), script, "exec"), sys.modules["__main__"].__dict__)
+            with open(script, "rb") as file:
+                source = file.read()
+            exec(compile(source, script, "exec"), sys.modules["__main__"].__dict__)
             return 0
         except Exec as replacement:
             os.environ.clear()
