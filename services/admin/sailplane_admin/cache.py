@@ -30,17 +30,12 @@ class EntityCache:
 
     def put(self, id: EntityId, message: Message, size_bytes: int) -> None:
         """Remember a version; the ones not used for longest make room. What is too large for all of it is not kept."""
-        self.drop(id)
         if size_bytes > self._size_bytes_max:
             return
+        if id in self._entries:
+            self._size_bytes -= self._entries.pop(id)[1]
         self._entries[id] = (message, size_bytes)
         self._size_bytes += size_bytes
         while self._size_bytes > self._size_bytes_max:
             _, (_, freed_bytes) = self._entries.popitem(last=False)
             self._size_bytes -= freed_bytes
-
-    def drop(self, id: EntityId) -> None:
-        """Forget a version, if it is known."""
-        entry = self._entries.pop(id, None)
-        if entry is not None:
-            self._size_bytes -= entry[1]
