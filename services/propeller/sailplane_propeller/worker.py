@@ -40,6 +40,8 @@ class Worker:
         self._root_uri = root_uri
         self._definitions = Definitions(ports.definitions)
         self._live: dict[ExecutionId, Live] = {}
+        self._left_over: dict[ExecutionId, list[Command]] = {}
+        """Commands of an earlier run, until their execution is loaded."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.hand_out: Callable[[Live, Sequence[Command]], None] = lambda live, commands: None
         """Where commands go after their commit; set by whoever wires the service."""
@@ -55,15 +57,16 @@ class Worker:
                 await self._take(delivery)
 
     async def recover(self) -> None:
-        """Take every execution in service up again, and carry out what was decided but not confirmed."""
-        for id in await self._ports.store.read(records.in_service):
-            await self._reload(self.live(id))
+        """Take every execution in service up again, and carry out what was decided but not confirmed.
+
+        Loading happens in each execution's own turn, so that one whose definition cannot be had now waits alone.
+        """
+        ids = set(await self._ports.store.read(records.in_service))
         for message in await self._ports.store.pending(records.COMMANDS_TOPIC):
-            live = self.live(ExecutionId.parse(message.key))
-            if live.loaded is None:
-                await self._reload(live)
-            if not live.is_parked:
-                self.hand_out(live, [records.read_command(message)])
+            id = ExecutionId.parse(message.key)
+            self._left_over.setdefault(id, []).append(records.read_command(message))
+        for id in sorted(ids | self._left_over.keys()):
+            self.post(id, Started())
 
     def post(self, id: ExecutionId, seen: Observation) -> None:
         """Something was observed."""
@@ -182,6 +185,7 @@ class Worker:
         plan = await self._definitions.plan(EntityId.of(start.workflow_id))
         live.loaded = Definition(start, state, plan)
         self.entered(live)
+        self.hand_out(live, self._left_over.pop(live.id, ()))
 
     async def _park(self, live: Live, batch: Sequence[Seen], error: Exception) -> None:
         log.error("execution_parked", execution=str(live.id), exc_info=error)

@@ -83,7 +83,7 @@ async def test_a_restart_hands_out_what_was_decided_but_not_confirmed(ports: Pro
     intake.cancel()
     second = engine(ports)
     await second.worker.recover()
-    assert second.handed == [("x", LaunchPod("a", 0))]
+    await until(lambda: second.handed == [("x", LaunchPod("a", 0))])
     second.worker.post(X, TaskEnded("a", 0, None))
     await until(lambda: ("x", LaunchPod("b", 0)) in second.handed)
 
@@ -99,6 +99,7 @@ async def test_confirmed_commands_are_not_handed_out_again(ports: PropellerPorts
     intake.cancel()
     second = engine(ports)
     await second.worker.recover()
+    await until(lambda: second.worker.live(X).loaded is not None)
     assert second.handed == []
 
 
