@@ -6,6 +6,7 @@ a single indexed read. It stands last: SQLite then finds the other columns witho
 
 from typing import Any
 
+from sailplane_core.naming import GENERATED_PREFIX
 from sqlalchemy import (
     Boolean,
     Column,
@@ -22,16 +23,22 @@ from sqlalchemy import (
 from .base import id_column, metadata, time_column
 
 NAME_CHARS_MAX = 255
+ENTITY_NAME_CHARS_MAX = NAME_CHARS_MAX + len(GENERATED_PREFIX)
+"""A task's name, with what the workflow around it has in front of it."""
 ACTIVE = 1
 """admin.LaunchPlanState.ACTIVE"""
 
 
-def _name(name: str) -> Column[str]:
-    return Column(name, String(NAME_CHARS_MAX), nullable=False)
+def _named() -> list[Column[Any]]:
+    return [
+        Column("project", String(NAME_CHARS_MAX), nullable=False),
+        Column("domain", String(NAME_CHARS_MAX), nullable=False),
+        Column("name", String(ENTITY_NAME_CHARS_MAX), nullable=False),
+    ]
 
 
 def _version_key() -> list[Column[Any]]:
-    return [_name("project"), _name("domain"), _name("name"), _name("version")]
+    return [*_named(), Column("version", String(NAME_CHARS_MAX), nullable=False)]
 
 
 projects = Table(
@@ -109,9 +116,7 @@ named_entities = Table(
     metadata,
     id_column(),
     Column("resource_type", Integer, nullable=False, comment="core.ResourceType"),
-    _name("project"),
-    _name("domain"),
-    _name("name"),
+    *_named(),
     Column("description", String(300), nullable=False),
     Column("state", Integer, nullable=False, comment="admin.NamedEntityState"),
     time_column("created_at_us", nullable=False, comment="when the first version was registered"),
