@@ -219,6 +219,16 @@ def test_times_need_the_declared_type(path: Path, python_type: Any, value: objec
     assert flytekit_value(found, python_type) == value
 
 
+@pytest.mark.parametrize(
+    ("value", "python_type", "kind"),
+    [(1, int, "integer"), (1.0, int, "integer"), (1, float, "float_value"), (1.5, float, "float_value")],
+)
+def test_a_number_becomes_the_declared_primitive(value: float, python_type: Any, kind: str) -> None:
+    for source in (packed({"v": value}), struct_literal(v=value)):
+        found = resolve(promise("n0", "o0", ("v",)), {"n0": {"o0": source}}, flytekit_type(python_type))
+        assert found.scalar.primitive.WhichOneof("value") == kind
+
+
 def test_a_declared_map_of_a_packed_dict_is_a_map() -> None:
     found = resolve(promise("n0", "o0", ("t",)), {"n0": {"o0": packed({"t": {"a": 1}})}}, flytekit_type(dict[str, int]))
     assert found.map.literals["a"] == integer(1)

@@ -76,6 +76,7 @@ def test_expressions_are_joined_by_plus() -> None:
         (E.EXECUTION, "eq(execution.closure,a)", "'execution.closure' is invalid filter"),
         (E.EXECUTION, "gt(duration,soon)", "Failed to parse duration [soon]"),
         (E.EXECUTION, "gt(duration,nan)", "Failed to parse duration [nan]"),
+        (E.EXECUTION, "gt(duration,inf)", "Failed to parse duration [inf]"),
         (E.EXECUTION, "gt(duration,1e300)", "Failed to parse duration [1e300]"),
         (E.EXECUTION, "gt(started_at,yesterday)", "started_at is a time"),
         (E.EXECUTION, "gt(started_at,0001-01-01T00:00:00+23:00)", "invalid value for filters"),

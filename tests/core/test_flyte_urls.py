@@ -39,6 +39,8 @@ def test_forms(url: str, parsed: FlyteUrl) -> None:
         "flyte://v1/p/d/../n0/i",
         "flyte://v1/p/d/e//i",
         "flyte://v1/p/d/e/n0/i\n",
+        "flyte://v1/p/d/e/n0/i/a.b",
+        "flyte://v1/p/d/e/n0/i/a%2f..",
         "flyte://v1/p/d/e/n0/99999999999/i",
         "flyte://v1/p/d/e/n0/4294967296/i",
         "flyte://v1/p/d/e/n0/i/" + "x" * 3000,

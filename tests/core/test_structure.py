@@ -68,10 +68,10 @@ def test_the_diff_points_at_what_changed() -> None:
     before.nodes.add(id="n0").metadata.name = "old"
     after.nodes.add(id="n0").metadata.name = "new"
     after.nodes.add(id="n1")
-    before.metadata.tags.update({"a/b": "1", "c": "2"})
+    before.metadata.tags.update({"a/b~": "1", "c": "2"})
     after.metadata.tags["c"] = "2"
     assert structure.diff(before, after).splitlines() == [
-        "/metadata/tags/a~1b:",
+        "/metadata/tags/a~1b~0:",
         "\t- '1'",
         "\t+ (absent)",
         "/nodes/0/metadata/name:",
