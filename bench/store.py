@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import secrets
 import sys
 import tempfile
 import time
@@ -10,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sailplane_core.ports import Message
+from sailplane_runtime.blobs.files import FileBlobs
+from sailplane_runtime.blobs.signed_urls import UrlSigner
 from sailplane_runtime.clock import SystemClock
 from sailplane_runtime.outbox import Relay
 from sailplane_runtime.queue.memory import MemoryQueue
@@ -95,10 +98,29 @@ async def bench_queue(root: Path) -> dict[str, object]:
     return result
 
 
+async def bench_blobs(root: Path) -> dict[str, object]:
+    blobs = FileBlobs(root / "blobs", UrlSigner(secrets.token_bytes(32)), SystemClock())
+    small, large = bytes(200), bytes(1024 * 1024)
+
+    def uri(index: int) -> str:
+        return blobs.uri(f"metadata/propeller/p/d/{index % 500}/n0/data/0/outputs.pb")
+
+    return {
+        "put_200_bytes": await measure(lambda index: blobs.put(uri(index), small), 2_000),
+        "get_200_bytes": await measure(lambda index: blobs.get(uri(index)), 2_000),
+        "put_1_mib": await measure(lambda index: blobs.put(uri(index % 10), large), 100),
+        "get_1_mib": await measure(lambda index: blobs.get(uri(index % 10)), 100),
+    }
+
+
 async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sailplane-bench-") as directory:
         root = Path(directory)
-        result = {"store": await bench_store(root), "queue": await bench_queue(root)}
+        result = {
+            "store": await bench_store(root),
+            "queue": await bench_queue(root),
+            "blobs": await bench_blobs(root),
+        }
     print(json.dumps(result, indent=2))
 
 

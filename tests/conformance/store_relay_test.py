@@ -54,7 +54,7 @@ def ids(messages) -> list[str]:
 
 async def until_pending(store: SqlStore, expected: list[str]) -> None:
     async def look() -> None:
-        while ids(await store.pending(TOPIC)) != expected:  # noqa: ASYNC110 - the outbox announces nothing
+        while ids(await store.pending(TOPIC)) != expected:
             await asyncio.sleep(0)
 
     await soon(look())

@@ -12,6 +12,7 @@ import binascii
 import hashlib
 import os
 import stat
+from contextlib import suppress
 
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, SailplaneError
 from starlette.requests import ClientDisconnect, Request
@@ -21,6 +22,9 @@ from starlette.routing import Route
 from .files import FileBlobs, as_our_errors
 
 UPLOAD_BYTES_MAX = 5 * 1024**3
+UNWANTED_BYTES_MAX = 16 * 1024**2
+"""So much of a body that was refused is still taken from the client. Most clients read no answer before they have sent
+everything, and would report a broken connection instead of the reason."""
 
 HEADERS = {
     # A deck is HTML that a user's task wrote: in a sandbox its origin is none, so it sees no session.
@@ -42,9 +46,10 @@ def blob_routes(blobs: FileBlobs, *, upload_bytes_max: int = UPLOAD_BYTES_MAX) -
 
     async def serve(request: Request) -> Response:
         key = request.path_params["key"]
-        if not blobs.signer.permits(request.method, key, request.query_params, blobs.clock.now()):
-            return PlainTextResponse("the signature is wrong or expired, or not for this method", 403)
         try:
+            if not blobs.signer.permits(request.method, key, request.query_params, blobs.clock.now()):
+                await _discard_body(request)
+                raise _Rejected(403, "the signature is wrong or expired, or not for this method")
             if request.method == "PUT":
                 return await _put(blobs, key, request, upload_bytes_max)
             return _get(blobs, key)
@@ -68,8 +73,9 @@ def _get(blobs: FileBlobs, key: str) -> Response:
 
 async def _put(blobs: FileBlobs, key: str, request: Request, bytes_max: int) -> Response:
     digests = _wanted_digests(request)
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > bytes_max:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > bytes_max:
+        await _discard_body(request)
         raise _too_large(bytes_max)
     path = blobs.path_of(key)
     with as_our_errors(key):
@@ -80,7 +86,8 @@ async def _put(blobs: FileBlobs, key: str, request: Request, bytes_max: int) -> 
                 raise _Rejected(400, "the body does not have the MD5 digest that was announced")
             await asyncio.to_thread(blobs.publish, descriptor, incoming, path)
         except BaseException:
-            os.unlink(incoming)
+            with suppress(FileNotFoundError):  # cancelled, and the thread has given it its name
+                os.unlink(incoming)
             raise
         finally:
             os.close(descriptor)
@@ -94,15 +101,28 @@ async def _receive(request: Request, descriptor: int, bytes_max: int, *, with_di
     try:
         async for chunk in request.stream():
             received += len(chunk)
+            if received > bytes_max + UNWANTED_BYTES_MAX:
+                break
             if received > bytes_max:
-                raise _too_large(bytes_max)
+                continue
             if with_digest:
                 digest.update(chunk)
             while chunk:
                 chunk = chunk[os.write(descriptor, chunk) :]
     except ClientDisconnect:
         raise _Rejected(400, "the body ended early") from None
+    if received > bytes_max:
+        raise _too_large(bytes_max)
     return digest.digest()
+
+
+async def _discard_body(request: Request) -> None:
+    received = 0
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            received += len(chunk)
+            if received > UNWANTED_BYTES_MAX:
+                return
 
 
 def _wanted_digests(request: Request) -> list[bytes]:
