@@ -5,10 +5,11 @@ from collections import OrderedDict
 from google.protobuf.message import DecodeError
 from sailplane_core.bindings import promised_nodes, resolve_bindings
 from sailplane_core.errors import Unavailable
-from sailplane_core.ids import START_NODE_ID
+from sailplane_core.ids import START_NODE_ID, EntityId
 from sailplane_core.machine import NodeKind, NodeState, scopes
+from sailplane_core.plan import Graph
 from sailplane_core.ports import BlobStore
-from sailplane_protos.core import literals_pb2
+from sailplane_protos.core import literals_pb2, types_pb2
 
 from .live import Definition
 
@@ -72,4 +73,18 @@ async def bind(literals: Literals, definition: Definition, node: NodeState) -> l
     for spec_id in promised_nodes(bindings):
         source = definition.state.nodes.get(scopes.id_in(lookup, node.scope, spec_id or START_NODE_ID))
         sources[spec_id] = await literals.read(source.outputs_uri if source is not None else "")
-    return resolve_bindings(bindings, sources)
+    return resolve_bindings(bindings, sources, _declared(definition, graph, node))
+
+
+def _declared(definition: Definition, graph: Graph, node: NodeState) -> dict[str, types_pb2.LiteralType]:
+    """The types of what is bound, where the plan knows them: a text from a structure may have to become a time."""
+    if node.kind is NodeKind.END:
+        variables = graph.template.interface.outputs.variables
+    elif node.kind is NodeKind.TASK:
+        variables = definition.plan.task(graph.nodes[node.spec_id]).interface.inputs.variables
+    elif node.kind is NodeKind.SUBWORKFLOW:
+        child = EntityId.of(graph.nodes[node.spec_id].workflow_node.sub_workflow_ref)
+        variables = definition.plan.graph(child).template.interface.inputs.variables
+    else:
+        return {}
+    return {name: variable.type for name, variable in variables.items()}
