@@ -82,7 +82,10 @@ def make_python_env(prefix: Path, stand_in: dict[str, str] = STAND_IN) -> Path:
     python.symlink_to(os.path.realpath(sys.executable))
     home = Path(os.path.realpath(sys.executable)).parent
     (prefix / "pyvenv.cfg").write_text(f"home = {home}\ninclude-system-site-packages = false\n")
-    for program, function in (("pyflyte-execute", "execute_task_cmd"), ("pyflyte-fast-execute", "fast_execute_task_cmd")):
+    for program, function in (
+        ("pyflyte-execute", "execute_task_cmd"),
+        ("pyflyte-fast-execute", "fast_execute_task_cmd"),
+    ):
         script = prefix / "bin" / program
         script.write_text(CONSOLE_SCRIPT.format(python=python, function=function))
         script.chmod(0o755)

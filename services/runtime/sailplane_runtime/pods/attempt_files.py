@@ -27,6 +27,7 @@ from sailplane_core.ports import Pod
 from . import sailplane_supervisor as supervisor
 
 _REMOVED_PREFIX = ".removed-"
+_BEFORE_ENSURED = frozenset({"work", "tmp", "pod.json.tmp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,10 @@ class AttemptFiles:
             return None
         pod = Pod(content["name"], content["namespace"], content["primary_container"], content["manifest"])
         return pod, datetime.fromtimestamp(content["ensured_at"], UTC)
+
+    def is_unfinished(self) -> bool:
+        """Whether there is nothing in it but what `create` makes before the Pod is taken over."""
+        return {entry.name for entry in self.path.iterdir()} <= _BEFORE_ENSURED
 
     def read_exit(self) -> Exit | None:
         """How it ended, as far as anybody wrote it down."""

@@ -186,7 +186,8 @@ class ProcessLauncher:
         for files in scan(self._root):
             read = files.read()
             if read is None:
-                shutil.rmtree(files.path, ignore_errors=True)
+                if files.is_unfinished():
+                    shutil.rmtree(files.path, ignore_errors=True)
                 continue
             try:
                 attempt = self._new(read[0], files, read[1])

@@ -58,6 +58,8 @@ class Zygote:
     def import_first(self) -> bool:
         """Import what every attempt needs. False if this process must not be forked."""
         gc.disable()
+        # Named outright: were the directory gone, files of imports would otherwise be left wherever there's room.
+        tempfile.tempdir = os.environ["TMPDIR"]
         try:
             for module in FIRST:
                 importlib.import_module(module)

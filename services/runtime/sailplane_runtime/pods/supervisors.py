@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 SCRIPT = Path(sailplane_supervisor.__file__)
 
+ZYGOTE_PREFIX = "zygote-"
+
 ZYGOTE_ENV = {
     # One thread only, or it could not fork: a forked attempt gets OpenBLAS's threads back, and Arrow's allocator
     # needs none.
@@ -137,7 +139,7 @@ class SupervisorProcess(asyncio.Protocol):
 
 
 def _zygote_env(directory: Path, path: str) -> dict[str, str]:
-    home = tempfile.mkdtemp(prefix="zygote-", dir=directory)
+    home = tempfile.mkdtemp(prefix=ZYGOTE_PREFIX, dir=directory)
     return {"HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "PATH": path, **ZYGOTE_ENV}
 
 
@@ -157,9 +159,10 @@ def _reap(pid: int) -> None:
 
 
 def clear(directory: Path) -> None:
-    """Make the directory of the supervisors' own files, without what earlier ones left there."""
-    shutil.rmtree(directory, ignore_errors=True)
+    """Make the directory of the supervisors' own files, without the temporary ones of earlier zygotes."""
     directory.mkdir(parents=True, exist_ok=True)
+    for left_over in directory.glob(f"{ZYGOTE_PREFIX}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
 
 
 def own_python() -> Path:
