@@ -25,12 +25,21 @@ ZYGOTE_DEATHS_MAX = 3
 class _ZygoteOf:
     """The zygote of one Python environment, and whether it's worth having one."""
 
-    def __init__(self, env: PythonEnv, stamp: tuple[int, ...]) -> None:
+    def __init__(self, env: PythonEnv) -> None:
         self.env = env
-        self.stamp = stamp
+        self.touched = env.touched()
+        self.installed = env.installed()
         self.process: SupervisorProcess | None = None
         self.is_unfit = not env.can_fork()
         self.deaths = 0
+
+    def is_up_to_date(self) -> bool:
+        """Whether the packages it was started with are those that are installed now."""
+        touched = self.env.touched()
+        if touched != self.touched:
+            self.touched = touched
+            return self.env.installed() == self.installed
+        return True
 
 
 class Hosts:
@@ -91,12 +100,12 @@ class Hosts:
         self._on_gone(process)
 
     def _zygote_host(self, env: PythonEnv) -> SupervisorProcess | None:
-        stamp = env.stamp()
         zygote = self._zygotes.get(env.prefix)
-        if zygote is None or zygote.stamp != stamp:
-            if zygote is not None:
-                self._retire(zygote)
-            zygote = self._zygotes[env.prefix] = _ZygoteOf(env, stamp)
+        if zygote is not None and not zygote.is_up_to_date():
+            self._retire(zygote)
+            zygote = None
+        if zygote is None:
+            zygote = self._zygotes[env.prefix] = _ZygoteOf(env)
         if zygote.is_unfit:
             return None
         if zygote.process is None:

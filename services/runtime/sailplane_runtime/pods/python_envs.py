@@ -55,10 +55,22 @@ class PythonEnv:
             return ""
         return program
 
-    def stamp(self) -> tuple[int, ...]:
-        """Changes when packages are installed or removed: what was imported before is then out of date."""
-        places = [*self.prefix.glob("lib/python3*/site-packages"), self.bin]
-        return tuple(place.stat().st_mtime_ns for place in places if place.exists())
+    def touched(self) -> tuple[int, ...]:
+        """Changes at least when `installed` does, and costs less to ask."""
+        return tuple(place.stat().st_mtime_ns for place in self._packages)
+
+    def installed(self) -> frozenset[tuple[str, int]]:
+        """Which packages are installed, by name, version and time: when it changes, earlier imports are out of date."""
+        return frozenset(
+            (entry.name, entry.stat().st_mtime_ns)
+            for place in self._packages
+            for entry in place.iterdir()
+            if entry.suffix in (".dist-info", ".pth", ".egg-link")
+        )
+
+    @property
+    def _packages(self) -> list[Path]:
+        return sorted(self.prefix.glob("lib/python3*/site-packages"))
 
 
 class PythonEnvs:
