@@ -1,0 +1,1 @@
+"""Sailplane: the command line, and what users import."""
