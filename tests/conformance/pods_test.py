@@ -381,7 +381,7 @@ time.sleep(600)
 
 @pytest.mark.parametrize("stubborn", [False, True])
 async def test_removal_ends_everything_that_was_started(world: PodWorld, stubborn: bool) -> None:
-    launcher, watcher = await world.start(termination_grace_s=0.3 if stubborn else 600.0)
+    launcher, _watcher = await world.start(termination_grace_s=0.3 if stubborn else 600.0)
     path = world.directory / "child"
     await launcher.ensure(python("a", FAMILY.format(path=str(path), stubborn=stubborn)))
     child = await number_in(path)
@@ -399,7 +399,7 @@ async def test_removal_after_a_restart_ends_everything_too(world: PodWorld) -> N
     path = world.directory / "child"
     await launcher.ensure(python("a", FAMILY.format(path=str(path), stubborn=False)))
     child = await number_in(path)
-    launcher, watcher = await world.restart()
+    launcher, _watcher = await world.restart()
     await soon(launcher.remove(NAMESPACE, "a"))
     await gone(child)
 

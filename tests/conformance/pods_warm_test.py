@@ -14,6 +14,7 @@ from conformance.pods_world import (
     PodWorld,
     Watcher,
     gone,
+    is_running,
     make_python_env,
     only,
     pod,
@@ -28,8 +29,9 @@ print("to stderr", file=sys.stderr)
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
 signals = {each.name: str(signal.getsignal(each)) for each in signal.Signals if each < 32}
 print(json.dumps({
-    "argv": sys.argv, "orig_argv": sys.orig_argv[1:], "path": sys.path, "executable": sys.executable, "prefix": sys.prefix,
-    "main": [__main__.__file__, __main__.__name__], "env": dict(os.environ), "cwd": os.getcwd(), "umask": os.umask(0o77),
+    "argv": sys.argv, "orig_argv": sys.orig_argv[1:], "path": sys.path,
+    "executable": sys.executable, "prefix": sys.prefix, "main": [__main__.__file__, __main__.__name__],
+    "env": dict(os.environ), "cwd": os.getcwd(), "umask": os.umask(0o77),
     "leader": [os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid()], "signals": signals,
     "blocked": status["SigBlk"].strip(), "ignored": status["SigIgn"].strip(), "caught": status["SigCgt"].strip(),
     "threads": threading.active_count(), "gc": gc.isenabled(), "temporary": tempfile.gettempdir(),
@@ -44,7 +46,11 @@ print(json.dumps({
 async def forked(world: PodWorld, name: str) -> bool:
     """Whether the attempt's parent is a zygote, by its command line."""
     supervisor, _ = await world.claim(name)
-    return b"zygote" in Path(f"/proc/{supervisor}/cmdline").read_bytes()
+    return "zygote" in cmdline(supervisor)
+
+
+def cmdline(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 async def is_warm(world: PodWorld, launcher: PodLauncher, watcher: Watcher, name: str, **more: Any) -> bool:
@@ -171,12 +177,8 @@ async def test_a_zygote_with_threads_is_not_forked(worlds: Callable[[Path, bool]
     launcher, watcher = await world.start()
     await launcher.ensure(python("a", "import os\nprint(os.getppid())"))
     await watcher.ended("a")
-    assert "sailplane_supervisor" in (await read_cmdline(await read_log(launcher.log(NAMESPACE, "a", ""))))
+    assert "sailplane_supervisor" in cmdline(int(await read_log(launcher.log(NAMESPACE, "a", ""))))
     assert not await is_warm(world, launcher, watcher, "b")
-
-
-async def read_cmdline(pid: str) -> str:
-    return Path(f"/proc/{pid.strip()}/cmdline").read_text()
 
 
 @pytest.mark.parametrize(
@@ -268,6 +270,6 @@ async def test_a_zygote_stays_while_its_forks_run_and_leaves_after_them(world: P
     await watcher.running("a")
     zygote, _ = await world.claim("a")
     await world.stop()
-    assert Path(f"/proc/{zygote}").exists()
+    assert is_running(zygote)
     go.touch()
     await gone(zygote)

@@ -237,11 +237,15 @@ async def gone(pid: int) -> None:
 
 
 async def number_in(path: Path) -> int:
-    """The number that a task writes into a file."""
+    """The number that a task writes into a file, with a newline at its end."""
 
     async def wait() -> int:
-        while not (path.exists() and path.read_text().endswith("\n")):
+        while not (text := _text(path)).endswith("\n"):
             await asyncio.sleep(0.01)
-        return int(path.read_text())
+        return int(text)
 
     return await soon(wait())
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

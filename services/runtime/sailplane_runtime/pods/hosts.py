@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from .command import Command
-from .python_envs import PythonEnv
+from .python_envs import Installed, PythonEnv
 from .supervisors import SupervisorProcess, clear, own_python
 
 log = structlog.get_logger(__name__)
@@ -27,19 +27,10 @@ class _ZygoteOf:
 
     def __init__(self, env: PythonEnv) -> None:
         self.env = env
-        self.touched = env.touched()
-        self.installed = env.installed()
+        self.installed = Installed.of(env)
         self.process: SupervisorProcess | None = None
         self.is_unfit = not env.can_fork()
         self.deaths = 0
-
-    def is_up_to_date(self) -> bool:
-        """Whether the packages it was started with are those that are installed now."""
-        touched = self.env.touched()
-        if touched != self.touched:
-            self.touched = touched
-            return self.env.installed() == self.installed
-        return True
 
 
 class Hosts:
@@ -101,7 +92,7 @@ class Hosts:
 
     def _zygote_host(self, env: PythonEnv) -> SupervisorProcess | None:
         zygote = self._zygotes.get(env.prefix)
-        if zygote is not None and not zygote.is_up_to_date():
+        if zygote is not None and not zygote.installed.is_so_still():
             self._retire(zygote)
             zygote = None
         if zygote is None:

@@ -55,22 +55,42 @@ class PythonEnv:
             return ""
         return program
 
-    def touched(self) -> tuple[int, ...]:
-        """Changes at least when `installed` does, and costs less to ask."""
-        return tuple(place.stat().st_mtime_ns for place in self._packages)
-
-    def installed(self) -> frozenset[tuple[str, int]]:
-        """Which packages are installed, by name, version and time: when it changes, earlier imports are out of date."""
-        return frozenset(
-            (entry.name, entry.stat().st_mtime_ns)
-            for place in self._packages
-            for entry in place.iterdir()
-            if entry.suffix in (".dist-info", ".pth", ".egg-link")
-        )
-
-    @property
-    def _packages(self) -> list[Path]:
+    def packages(self) -> list[Path]:
+        """Where its packages are installed."""
         return sorted(self.prefix.glob("lib/python3*/site-packages"))
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Which packages were installed at one moment."""
+
+    places: tuple[Path, ...]
+    touched: tuple[int, ...]
+    found: frozenset[tuple[str, int]]
+    """By name and version, and when."""
+
+    @classmethod
+    def of(cls, env: PythonEnv) -> "Installed":
+        """What is installed now."""
+        places = tuple(env.packages())
+        return cls(places, _touched(places), _found(places))
+
+    def is_so_still(self) -> bool:
+        """Whether the same is installed now. Costs next to nothing while nobody touches the directories."""
+        return _touched(self.places) == self.touched or _found(self.places) == self.found
+
+
+def _touched(places: tuple[Path, ...]) -> tuple[int, ...]:
+    return tuple(place.stat().st_mtime_ns for place in places)
+
+
+def _found(places: tuple[Path, ...]) -> frozenset[tuple[str, int]]:
+    return frozenset(
+        (entry.name, entry.stat().st_mtime_ns)
+        for place in places
+        for entry in place.iterdir()
+        if entry.suffix in (".dist-info", ".pth", ".egg-link")
+    )
 
 
 class PythonEnvs:
