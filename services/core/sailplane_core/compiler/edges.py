@@ -1,7 +1,7 @@
 """Who waits for whom: the graph of one workflow's nodes, and its cycles."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sailplane_protos.core import compiler_pb2, workflow_pb2
@@ -9,6 +9,9 @@ from sailplane_protos.core import compiler_pb2, workflow_pb2
 from ..errors import Problem
 from ..ids import END_NODE_ID, START_NODE_ID
 from . import problems, walk
+
+CYCLES_REPORTED_MAX = 20
+"""More cycles in one workflow are not reported: their author has enough to do."""
 
 
 @dataclass(slots=True)
@@ -91,20 +94,32 @@ def sort(ids: Iterable[str], edges: Edges) -> tuple[list[str], list[list[str]]]:
 
 
 def _cycles(stuck: list[str], upstream: Mapping[str, set[str]]) -> list[list[str]]:
-    """Cycles among nodes each of which waits for another of them, no node in two; first and last are the same."""
-    rest = set(stuck)
+    """Cycles among nodes each of which waits for another of them, at least one in every knot, up to a limit.
+
+    Each is written in the direction of the work, from its earliest written node back to it.
+    """
+    position = {one: index for index, one in enumerate(stuck)}
     seen: set[str] = set()
+    reported: set[str] = set()
     cycles: list[list[str]] = []
     for first in stuck:
-        path: dict[str, None] = {}
-        current = first
-        while current not in seen:
+        path: dict[str, Iterator[str]] = {} if first in seen else {first: _waited_for(first, upstream, position)}
+        while path and len(cycles) < CYCLES_REPORTED_MAX:
+            current = next(reversed(path))
             seen.add(current)
-            path[current] = None
-            current = min(upstream[current] & rest)
-        if current in path:
-            steps = list(path)
-            members = steps[steps.index(current) :]
-            # The walk went upstream; the reader expects the direction of the work.
-            cycles.append([current, *reversed(members)])
+            before = next(path[current], None)
+            if before is None:
+                del path[current]
+            elif before not in seen:
+                path[before] = _waited_for(before, upstream, position)
+            elif before in path and not reported & {before, current}:
+                steps = list(path)
+                members = steps[steps.index(before) :][::-1]
+                reported.update(members)
+                start = members.index(min(members, key=position.__getitem__))
+                cycles.append([*members[start:], *members[: start + 1]])
     return cycles
+
+
+def _waited_for(node_id: str, upstream: Mapping[str, set[str]], among: Container[str]) -> Iterator[str]:
+    return iter(sorted(one for one in upstream[node_id] if one in among))

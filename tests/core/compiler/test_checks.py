@@ -1,0 +1,478 @@
+"""Every check of the compiler: a workflow with one mistake, and the code and node it is reported with."""
+
+import pytest
+from core.compiler.building import (
+    Data,
+    Node,
+    array,
+    branch,
+    compiled,
+    equals,
+    found,
+    gate,
+    launch,
+    launch_plan,
+    node,
+    problems,
+    promise,
+    run,
+    sub,
+    tasks,
+    workflow,
+)
+from core.types.samples import (
+    FLOAT,
+    INT,
+    NONE,
+    STR,
+    STRUCT,
+    Type,
+    choice,
+    dataclass,
+    enum,
+    list_of,
+    map_of,
+    offloaded,
+    optional,
+    union,
+)
+from google.protobuf import duration_pb2
+from sailplane_protos.core import condition_pb2, literals_pb2, types_pb2, workflow_pb2
+
+POINT = dataclass(x=INT, names=list_of(STR), inner=dataclass(y=FLOAT), maybe=optional(dataclass(z=INT)))
+TASKS = tasks(
+    make=({}, {"x": INT}),
+    text=({}, {"x": STR}),
+    use=({"x": INT}, {"y": INT}),
+    many=({"xs": list_of(INT)}, {"ys": list_of(INT)}),
+    table=({"m": map_of(INT)}, {}),
+    maybe=({"x": optional(INT)}, {}),
+    either=({"x": union(INT, list_of(INT), list_of(STR))}, {}),
+    color=({"c": enum("red", "green")}, {"c": enum("red", "green")}),
+    say=({"s": STR}, {}),
+    point=({}, {"p": POINT}),
+    loose=({}, {"p": STRUCT}),
+    pair=({}, {"a": INT, "b": STR}),
+    clean=({"x": INT, "err": optional(Type(simple=types_pb2.ERROR))}, {}),
+)
+SLEEP = workflow_pb2.SleepCondition(duration=duration_pb2.Duration(seconds=1))
+APPROVE = workflow_pb2.ApproveCondition(signal_id="ok")
+SIGNAL = workflow_pb2.SignalCondition(signal_id="s", type=INT, output_variable_name="v")
+MAKE = run("n0", "make")
+
+
+def inner(task: str = "make", id: str = "n0", **bound: object) -> Node:
+    """A node in a case."""
+    return run(id, task, **bound)
+
+
+IDS = {
+    "a node without an id": ([node("")], {("ValueRequired", "<node>")}),
+    "two nodes of one id": ([MAKE, run("n0", "text")], {("DuplicateId", "n0")}),
+    "a node called start-node": ([run("start-node", "make")], {("DuplicateId", "start-node")}),
+    "a node called end-node": ([run("end-node", "make")], {("DuplicateId", "end-node")}),
+    "a case's node with another one's id": (
+        [run("n1-n0", "make"), branch("n1", {}, otherwise=inner())],
+        {("DuplicateId", "n1-n0"), ("BranchNodeHasNoCondition", "n1")},
+    ),
+    "an upstream node that is not there": ([run("n0", "make", after=["n9"])], {("NodeReferenceNotFound", "n0")}),
+    "a promise of a node that is not there": ([run("n0", "use", x="n9.x")], {("NodeReferenceNotFound", "n0")}),
+    "a promise of the end node": ([run("n0", "use", x="end-node.x")], {("NodeReferenceNotFound", "n0")}),
+    "a promise of a node within a case": (
+        [branch("n1", {"c": 1}, (equals("c", 1), inner()), otherwise="no"), run("n2", "use", x="n1-n0.x")],
+        {("NodeReferenceNotFound", "n2")},
+    ),
+}
+REFERENCES = {
+    "a node that runs nothing": ([node("n0")], {("ValueRequired", "n0")}),
+    "a task node without a task": ([Node(id="n0", task_node=workflow_pb2.TaskNode())], {("ValueRequired", "n0")}),
+    "a workflow node without a workflow": (
+        [Node(id="n0", workflow_node=workflow_pb2.WorkflowNode())],
+        {("ValueRequired", "n0")},
+    ),
+    "an unknown task": ([run("n0", "missing")], {("TaskReferenceNotFound", "n0")}),
+    "an unknown task in a case": (
+        [branch("n1", {"c": 1}, (equals("c", 1), inner("missing")), otherwise="no")],
+        {("TaskReferenceNotFound", "n1-n0")},
+    ),
+    "an unknown sub-workflow": ([sub("n0", "missing")], {("WorkflowReferenceNotFound", "n0")}),
+    "an unknown launch plan": ([launch("n0", "missing")], {("WorkflowReferenceNotFound", "n0")}),
+}
+BINDINGS = {
+    "an input left unbound": ([run("n0", "use")], {("ParameterNotBound", "n0")}),
+    "an input bound twice": (
+        [
+            Node(
+                id="n0",
+                inputs=[literals_pb2.Binding(var="x", binding=promise(".i"))] * 2,
+                task_node=run("n0", "use").task_node,
+            )
+        ],
+        {("ParameterBoundMoreThanOnce", "n0")},
+    ),
+    "an input that is none": ([run("n0", "make", z=1)], {("VariableNameNotFound", "n0")}),
+    "a binding to nothing": ([run("n0", "use", x=Data())], {("ValueRequired", "n0")}),
+    "an output that is none": ([MAKE, run("n1", "use", x="n0.z")], {("VariableNameNotFound", "n1")}),
+    "an input of the workflow that is none": ([run("n0", "use", x=".z")], {("VariableNameNotFound", "n0")}),
+    "a literal of another type": ([run("n0", "use", x="a")], {("MismatchingTypes", "n0")}),
+    "a promise of another type": (
+        [run("n0", "text"), run("n1", "use", x="n0.x")],
+        {("MismatchingTypes", "n1")},
+    ),
+    "a workflow input of another type": ([run("n0", "use", x=".t")], {("MismatchingTypes", "n0")}),
+    "an element of another type": ([run("n0", "many", xs=[1, "a"])], {("MismatchingTypes", "n0")}),
+    "a value of another type": ([run("n0", "table", m={"a": "b"})], {("MismatchingTypes", "n0")}),
+    "a list for a number": ([run("n0", "use", x=[1])], {("MismatchingBindings", "n0")}),
+    "a map for a list": ([run("n0", "many", xs={"a": 1})], {("MismatchingBindings", "n0")}),
+    "a list for a map": ([run("n0", "table", m=[1])], {("MismatchingBindings", "n0")}),
+    "a list that fits two alternatives": ([run("n0", "either", x=[])], {("AmbiguousBindingUnionValue", "n0")}),
+    "a list that fits no alternative": ([run("n0", "either", x=[1.5])], {("IncompatibleBindingUnionValue", "n0")}),
+    "a map that fits no alternative": ([run("n0", "either", x={})], {("IncompatibleBindingUnionValue", "n0")}),
+    "no value of an enum": ([run("n0", "color", c="blue")], {("IllegalEnumValue", "n0")}),
+    "an empty scalar": ([run("n0", "use", x=Data(scalar=literals_pb2.Scalar()))], {("UnrecognizedValue", "n0")}),
+    "a stored value of another type": (
+        [run("n0", "use", x=Data(offloaded_metadata=offloaded(STR).offloaded_metadata))],
+        {("MismatchingTypes", "n0")},
+    ),
+}
+ATTRIBUTES = {
+    "a field that is none": ([run("n0", "point"), run("n1", "use", x=promise("n0.p", "q"))], {("FieldNotFound", "n1")}),
+    "a field of another type": (
+        [run("n0", "point"), run("n1", "use", x=promise("n0.p", "names", 0))],
+        {("MismatchingTypes", "n1")},
+    ),
+    "a field of a number": ([MAKE, run("n1", "use", x=promise("n0.x", "a"))], {("FieldNotFound", "n1")}),
+    "a named element of a list": (
+        [run("n0", "many", xs=[]), run("n1", "use", x=promise("n0.ys", "a"))],
+        {("FieldNotFound", "n1")},
+    ),
+    "an index of a structure": (
+        [run("n0", "point"), run("n1", "use", x=promise("n0.p", 0))],
+        {("FieldNotFound", "n1")},
+    ),
+    "an element of what is no list, the old way": (
+        [MAKE, run("n1", "use", x="n0.[0].x")],
+        {("FieldNotFound", "n1")},
+    ),
+}
+BRANCHES = {
+    "a branch without cases": ([branch("n0", {}, otherwise="no")], {("BranchNodeHasNoCondition", "n0")}),
+    "a case without a condition": (
+        [branch("n0", {}, (None, inner()), otherwise="no")],
+        {("BranchNodeHasNoCondition", "n0")},
+    ),
+    "an empty condition": (
+        [branch("n0", {}, (condition_pb2.BooleanExpression(), inner()), otherwise="no")],
+        {("BranchNodeHasNoCondition", "n0")},
+    ),
+    "a case without a node": (
+        [branch("n0", {"c": 1}, (equals("c", 1), None), otherwise="no")],
+        {("BranchNodeIdNotFound", "n0")},
+    ),
+    "a branch without an else": (
+        [branch("n0", {"c": 1}, (equals("c", 1), inner()))],
+        {("BranchNodeHasNoDefault", "n0")},
+    ),
+    "a condition on what is not bound": (
+        [branch("n0", {"c": 1}, (equals("d", 1), inner()), otherwise="no")],
+        {("VariableNameNotFound", "n0")},
+    ),
+    "a number compared with a text": (
+        [branch("n0", {"c": 1}, (equals("c", "1"), inner()), otherwise="no")],
+        {("MismatchingTypes", "n0")},
+    ),
+    "a comparison without its sides": (
+        [
+            branch(
+                "n0",
+                {},
+                (condition_pb2.BooleanExpression(comparison=condition_pb2.ComparisonExpression()), inner()),
+                otherwise="no",
+            )
+        ],
+        {("ValueRequired", "n0")},
+    ),
+    "cases that give different types": (
+        [branch("n0", {"c": 1}, (equals("c", 1), inner("make")), otherwise=inner("text", "n1"))],
+        {("MismatchingTypes", "n0-n1")},
+    ),
+    "a mistake in a case": (
+        [branch("n0", {"c": 1}, (equals("c", 1), inner("use", x="a")), otherwise="no")],
+        {("MismatchingTypes", "n0-n0")},
+    ),
+    "a mistake in a case of a case": (
+        [
+            branch(
+                "n0",
+                {"c": 1},
+                (equals("c", 1), branch("n5", {"c": 1}, (equals("c", 2), inner("use")), otherwise="no")),
+                otherwise="no",
+            )
+        ],
+        {("ParameterNotBound", "n0-n5-n0")},
+    ),
+    "an output that only one case has": (
+        [
+            branch("n0", {"c": 1}, (equals("c", 1), inner("make")), otherwise=inner("pair", "n1")),
+            run("n2", "use", x="n0.x"),
+        ],
+        {("VariableNameNotFound", "n2")},
+    ),
+}
+GATES = {
+    "a gate without a condition": ([gate("n0", None)], {("NoConditionFound", "n0")}),
+    "an approval without a signal": ([gate("n0", workflow_pb2.ApproveCondition())], {("ValueRequired", "n0")}),
+    "a signal without anything": ([gate("n0", workflow_pb2.SignalCondition())], {("ValueRequired", "n0")}),
+    "a signal's value where another type is declared": (
+        [gate("n0", SIGNAL), run("n1", "say", s="n0.v")],
+        {("MismatchingTypes", "n1")},
+    ),
+    "an approved value where another type is declared": (
+        [MAKE, gate("n1", APPROVE, x="n0.x"), run("n2", "say", s="n1.x")],
+        {("MismatchingTypes", "n2")},
+    ),
+    "an output of a pause": ([gate("n0", SLEEP), run("n1", "use", x="n0.x")], {("VariableNameNotFound", "n1")}),
+    "an approval of two things of one name": (
+        [Node(id="n0", inputs=gate("", APPROVE, x=1).inputs[:] * 2, gate_node=gate("", APPROVE).gate_node)],
+        {("ParameterBoundMoreThanOnce", "n0")},
+    ),
+}
+ARRAYS = {
+    "an array of nothing": ([array("n0", Node(), {})], {("InvalidValue", "n0")}),
+    "an array of branches": ([array("n0", branch("i", {}, otherwise="no"), {})], {("InvalidValue", "n0")}),
+    "an array of an unknown task": ([array("n0", run("i", "missing"), {})], {("TaskReferenceNotFound", "n0")}),
+    "an impossible share of successes": (
+        [array("n0", run("i", "many"), {"xs": [1]}, min_success_ratio=1.5)],
+        {("InvalidValue", "n0")},
+    ),
+    "a plain value where a list is mapped over": (
+        [array("n0", run("i", "use"), {"x": 1}, is_original_sub_node_interface={"value": True})],
+        {("MismatchingTypes", "n0")},
+    ),
+    "a result that may be missing": (
+        [
+            array(
+                "n0", run("i", "use"), {"x": [1]}, is_original_sub_node_interface={"value": True}, min_success_ratio=0.5
+            ),
+            run("n1", "many", xs="n0.y"),
+        ],
+        {("MismatchingTypes", "n1")},
+    ),
+}
+OUTPUTS = {
+    "an alias of nothing": ([run("n0", "make", aliases={"z": "w"})], {("ParameterNotBound", "n0")}),
+    "the name before the alias": (
+        [run("n0", "make", aliases={"x": "w"}), run("n1", "use", x="n0.x")],
+        {("VariableNameNotFound", "n1")},
+    ),
+    "two outputs under one alias": (
+        [run("n0", "pair", aliases={"a": "w", "b": "w"})],
+        {("DuplicateAlias", "n0")},
+    ),
+}
+OVERRIDES = {
+    "an amount that is none": (
+        [
+            Node(
+                id="n0",
+                task_node=workflow_pb2.TaskNode(
+                    reference_id=MAKE.task_node.reference_id,
+                    overrides={"resources": {"requests": [{"name": "CPU", "value": "lots"}]}},
+                ),
+            )
+        ],
+        {("UnrecognizedValue", "n0")},
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        pytest.param(*case, id=name)
+        for table in (IDS, REFERENCES, BINDINGS, ATTRIBUTES, BRANCHES, GATES, ARRAYS, OUTPUTS, OVERRIDES)
+        for name, case in table.items()
+    ],
+)
+def test_a_mistake_is_reported_once_where_it_stands(nodes: list[Node], expected: set[tuple[str, str]]) -> None:
+    assert found(workflow(*nodes, inputs={"i": INT, "t": STR}), TASKS) == expected
+
+
+GOOD = {
+    "an optional input may be left out": [run("n0", "maybe")],
+    "an optional input may be bound": [run("n0", "maybe", x=1)],
+    "None for an optional input": [run("n0", "maybe", x=None)],
+    "a value that names its alternative": [run("n0", "maybe", x=choice(1, INT))],
+    "an enum's value": [run("n0", "color", c="red")],
+    "an enum as a text": [run("n0", "color", c="red"), run("n1", "say", s="n0.c")],
+    "a text as an enum": [run("n0", "text"), run("n1", "color", c="n0.x")],
+    "lists of promises and values": [MAKE, run("n1", "many", xs=["n0.x", 1])],
+    "maps of promises and values": [MAKE, run("n1", "table", m={"a": "n0.x", "b": 1})],
+    "an empty list": [run("n0", "many", xs=[])],
+    "a list for the one alternative that is one": [run("n0", "either", x=["a"])],
+    "a field": [run("n0", "point"), run("n1", "use", x=promise("n0.p", "x"))],
+    "an element of a field": [run("n0", "point"), run("n1", "say", s=promise("n0.p", "names", 0))],
+    "a field of an optional field": [run("n0", "point"), run("n1", "use", x=promise("n0.p", "maybe", "z"))],
+    "a field of a structure without description": [run("n0", "loose"), run("n1", "use", x=promise("n0.p", "x", "y"))],
+    "an element, the old way": [run("n0", "many", xs=[]), run("n1", "use", x="n0.[0].ys")],
+    "an alias": [run("n0", "make", aliases={"x": "w"}), run("n1", "use", x="n0.w")],
+    "a pause": [gate("n0", SLEEP), run("n1", "make", after=["n0"])],
+    "a signal": [gate("n0", SIGNAL), run("n1", "use", x="n0.v")],
+    "an approval passes on what it got": [MAKE, gate("n1", APPROVE, x="n0.x"), run("n2", "use", x="n1.x")],
+    "an approval of a list": [MAKE, gate("n1", APPROVE, x=["n0.x"]), run("n2", "many", xs="n1.x")],
+    "nodes in any order": [run("n2", "use", x="n1.x"), gate("n1", APPROVE, x="n0.x"), MAKE],
+    "a branch gives what all cases give": [
+        branch("n0", {"c": ".i"}, (equals("c", 1), inner()), otherwise=inner(id="n1")),
+        run("n2", "use", x="n0.x"),
+    ],
+    "an optional value compared with a value": [
+        branch("n0", {"c": choice(1, optional(INT))}, (equals("c", 1), inner()), otherwise="no")
+    ],
+    "an array over lists made by the client": [
+        array("n0", run("i", "many"), {"xs": [1]}),
+        run("n1", "many", xs="n0.ys"),
+    ],
+    "an array over lists that we make": [
+        array("n0", run("i", "use"), {"x": [1, 2]}, is_original_sub_node_interface={"value": True}),
+        run("n1", "many", xs="n0.y"),
+    ],
+    "an array with an input for all": [
+        array("n0", run("i", "use"), {"x": 1}, is_original_sub_node_interface={"value": True}, bound_inputs=["x"])
+    ],
+}
+
+
+@pytest.mark.parametrize("nodes", GOOD.values(), ids=GOOD)
+def test_what_is_right_compiles(nodes: list[Node]) -> None:
+    closure = compiled(workflow(*nodes, inputs={"i": INT, "t": STR}), TASKS)
+    assert [one.id for one in closure.primary.template.nodes[2:]] == [one.id for one in nodes]
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    template = workflow(run("n0", "missing"), run("n1", "use"), run("n2", "use", x="n9.x"), bound={"o": 1})
+    assert found(template, TASKS) == {
+        ("TaskReferenceNotFound", "n0"),
+        ("ParameterNotBound", "n1"),
+        ("NodeReferenceNotFound", "n2"),
+        ("VariableNameNotFound", "end-node"),
+    }
+
+
+def test_a_mistake_elsewhere_is_not_blamed_on_who_depends_on_it() -> None:
+    template = workflow(
+        run("n0", "missing"), run("n1", "use", x="n0.x"), gate("n2", APPROVE, x="n0.x"), run("n3", "use", x="n2.x")
+    )
+    assert found(template, TASKS) == {("TaskReferenceNotFound", "n0")}
+
+
+def test_a_workflow_needs_nodes() -> None:
+    assert found(workflow(), TASKS) == {("NoNodesFound", "wf")}
+
+
+def test_outputs_must_be_bound_to_what_fits() -> None:
+    outputs = {"a": INT, "b": INT, "c": optional(INT)}
+    template = workflow(run("n0", "text"), outputs=outputs, bound={"a": "n0.x", "d": 1})
+    assert [(one.code, one.node_id) for one in problems(template, TASKS)] == [
+        ("MismatchingTypes", "end-node"),
+        ("VariableNameNotFound", "end-node"),
+        ("ParameterNotBound", "end-node"),
+    ]
+
+
+def test_variables_need_types() -> None:
+    template = workflow(MAKE, inputs={"i": Type()})
+    assert found(template, TASKS) == {("ValueRequired", "start-node")}
+
+
+def test_messages_name_what_is_wrong() -> None:
+    (problem,) = problems(workflow(run("n0", "text"), run("n1", "use", x="n0.x")), TASKS)
+    assert problem.description == "n0.x, bound to 'x', is of type string, which does not fit integer."
+
+
+class TestLaunchPlans:
+    PLANS = launch_plan("lp", {"a": INT, "b": STR}, {"o": INT}, defaults={"b": "x"})
+
+    def test_only_what_is_required_must_be_bound(self) -> None:
+        template = workflow(launch("n0", "lp", a=1), run("n1", "use", x="n0.o"))
+        assert not compiled(template, TASKS, plans=self.PLANS).launch_plans
+
+    def test_a_default_may_be_replaced(self) -> None:
+        assert compiled(workflow(launch("n0", "lp", a=1, b="y")), TASKS, plans=self.PLANS)
+
+    def test_what_replaces_a_default_must_fit(self) -> None:
+        template = workflow(launch("n0", "lp", a=1, b=2))
+        assert found(template, TASKS, plans=self.PLANS) == {("MismatchingTypes", "n0")}
+
+    def test_what_is_required_must_be_bound(self) -> None:
+        assert found(workflow(launch("n0", "lp")), TASKS, plans=self.PLANS) == {("ParameterNotBound", "n0")}
+
+    def test_an_array_of_launch_plans(self) -> None:
+        node = array("n0", launch("i", "lp"), {"a": [1, 2]}, is_original_sub_node_interface={"value": True})
+        assert compiled(workflow(node, run("n1", "many", xs="n0.o")), TASKS, plans=self.PLANS)
+
+
+class TestSubWorkflows:
+    CHILD = workflow(run("n0", "use", x=".i"), name="child", inputs={"i": INT}, outputs={"o": INT}, bound={"o": "n0.y"})
+
+    def test_a_sub_workflow_is_used_like_a_task(self) -> None:
+        template = workflow(sub("n0", "child", i=1), run("n1", "use", x="n0.o"))
+        closure = compiled(template, TASKS, [self.CHILD])
+        (child,) = closure.sub_workflows
+        assert [one.id for one in child.template.nodes] == ["start-node", "end-node", "n0"]
+        assert list(child.connections.upstream["end-node"].ids) == ["n0"]
+
+    def test_its_inputs_must_fit(self) -> None:
+        assert found(workflow(sub("n0", "child", i="a")), TASKS, [self.CHILD]) == {("MismatchingTypes", "n0")}
+
+    def test_mistakes_inside_are_reported_with_its_name(self) -> None:
+        child = workflow(run("n0", "use"), name="child")
+        assert found(workflow(sub("n0", "child")), TASKS, [child]) == {("ParameterNotBound", "child/n0")}
+
+    def test_the_same_one_may_be_listed_again(self) -> None:
+        closure = compiled(workflow(sub("n0", "child", i=1)), TASKS, [self.CHILD, self.CHILD])
+        assert len(closure.sub_workflows) == 1
+
+    def test_another_one_under_the_same_id_may_not(self) -> None:
+        other = workflow(run("n0", "make"), name="child")
+        collision = {("ValueCollision", "p:development:child:1")}
+        assert found(workflow(sub("n0", "child", i=1)), TASKS, [self.CHILD, other]) == collision
+
+    def test_the_workflow_itself_is_none_of_its_sub_workflows(self) -> None:
+        template = workflow(run("n0", "make"))
+        assert found(template, TASKS, [template]) == {("ValueCollision", "p:development:wf:1")}
+
+
+class TestFailureNode:
+    def test_it_is_compiled_apart_from_the_graph(self) -> None:
+        template = workflow(MAKE, inputs={"x": INT}, on_failure=run("fn0", "clean", x=".x"))
+        primary = compiled(template, TASKS).primary
+        assert primary.template.failure_node.inputs[0].binding.promise.node_id == "start-node"
+        assert "fn0" not in {one.id for one in primary.template.nodes}
+        assert list(primary.connections.upstream["fn0"].ids) == ["start-node"]
+        assert "fn0" not in primary.connections.downstream["start-node"].ids
+
+    def test_it_is_checked_like_any_node(self) -> None:
+        assert found(workflow(MAKE, on_failure=run("fn0", "clean", x="a")), TASKS) == {("MismatchingTypes", "fn0")}
+        assert found(workflow(MAKE, on_failure=run("n0", "make")), TASKS) == {("DuplicateId", "n0")}
+        assert found(workflow(MAKE, on_failure=run("fn0", "gone")), TASKS) == {("TaskReferenceNotFound", "fn0")}
+
+
+def test_none_is_compared_with_what_may_be_none() -> None:
+    nothing = condition_pb2.Operand(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
+    is_none = condition_pb2.BooleanExpression(
+        comparison=condition_pb2.ComparisonExpression(left_value={"var": "c"}, right_value=nothing)
+    )
+    both = condition_pb2.BooleanExpression(
+        conjunction=condition_pb2.ConjunctionExpression(left_expression=is_none, right_expression=is_none)
+    )
+    inputs = {"c": optional(INT), "d": INT}
+    for_optional = branch("n0", {"c": ".c"}, (both, inner()), otherwise="no")
+    assert compiled(workflow(for_optional, inputs=inputs), TASKS)
+    for_int = branch("n0", {"c": ".d"}, (both, inner()), otherwise="no")
+    assert found(workflow(for_int, inputs=inputs), TASKS) == {("MismatchingTypes", "n0")}
+
+
+def test_a_value_of_none_type_is_not_unbound() -> None:
+    known = tasks(nil=({"x": NONE}, {}))
+    assert found(workflow(run("n0", "nil")), known) == {("ParameterNotBound", "n0")}
+    assert compiled(workflow(run("n0", "nil", x=None)), known)
