@@ -103,13 +103,13 @@ async def bench_blobs(root: Path) -> dict[str, object]:
     small, large = bytes(200), bytes(1024 * 1024)
 
     def uri(index: int) -> str:
-        return blobs.uri(f"metadata/propeller/p/d/{index % 500}/n0/data/0/outputs.pb")
+        return blobs.uri(f"metadata/propeller/p/d/{index % 500}/n{index // 500}/data/0/outputs.pb")
 
     return {
         "put_200_bytes": await measure(lambda index: blobs.put(uri(index), small), 2_000),
         "get_200_bytes": await measure(lambda index: blobs.get(uri(index)), 2_000),
-        "put_1_mib": await measure(lambda index: blobs.put(uri(index % 10), large), 100),
-        "get_1_mib": await measure(lambda index: blobs.get(uri(index % 10)), 100),
+        "put_1_mib": await measure(lambda index: blobs.put(uri(10_000 + index), large), 100),
+        "get_1_mib": await measure(lambda index: blobs.get(uri(10_000 + index)), 100),
     }
 
 

@@ -11,25 +11,27 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Unavailable
 from sailplane_core.ports import BlobInfo, Clock, SignedUrl
 
 from .signed_urls import UrlSigner
 
+T = TypeVar("T")
+
 SCHEME = "file://"
 INCOMING = ".incoming"
-"""Where objects are written before they get their name. Not beside the object: whoever lists a directory, a task of a
-user included, would see it there. One place also makes it easy to clear away after a crash."""
+"""How names of unfinished objects begin; no other name may. Large objects and uploads are written to a directory of
+this name in the root, which is cleared at the start. Small ones are written beside the place where they will be, which
+is two to four times as fast: file systems keep a directory's files together, and pay for one that was made elsewhere."""
 INLINE_BYTES_MAX = 64 * 1024
 """Up to this size a file is read and written on the event loop: some 30 us through the page cache, where handing it to
 a thread costs 100 us and more. Larger ones go to a thread, so that nobody waits for them."""
-
-
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Non-blocking for the sake of a named pipe that somebody left in the directory: opening it would wait for a writer."""
 
@@ -142,8 +144,8 @@ class FileBlobs:
         segments = [segment for segment in key.split("/") if segment not in ("", ".")]
         if ".." in segments or "\0" in key:
             raise InvalidRequest.invalid("key", "it must stay below the root")
-        if INCOMING in segments:
-            raise InvalidRequest.invalid("key", f"{INCOMING} is reserved")
+        if any(segment.startswith(INCOMING) for segment in segments):
+            raise InvalidRequest.invalid("key", f"names that begin with {INCOMING} are reserved")
         return "/".join((self.root, *segments))
 
     def existing_path(self, path: str) -> str:
@@ -159,38 +161,48 @@ class FileBlobs:
 
     def open_incoming(self) -> tuple[int, str]:
         """A new file to write an object to: its descriptor and path. `publish` or unlink it."""
-        path = f"{self._incoming}/{secrets.token_hex(16)}"
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
+        return _create(f"{self._incoming}/{secrets.token_hex(8)}")
 
     def publish(self, descriptor: int, incoming: str, path: str) -> None:
-        """Give a completely written file its name, all at once."""
-        if self._sync_to_disk:
-            os.fsync(descriptor)
-        directory = os.path.dirname(path)
-        real = self.existing_path(directory)
-        name = os.path.basename(path)
-        try:
-            try:
-                os.replace(incoming, f"{real}/{name}")
-            except FileNotFoundError:
-                os.makedirs(real, exist_ok=True)
-                os.replace(incoming, f"{real}/{name}")
-        except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
-            raise InvalidRequest.invalid("uri", "it lies below an object, or has objects below it") from error
-        if self._sync_to_disk:
-            _sync_directory(real)
+        """Give a completely written file its name, all at once. Raises `InvalidRequest` where it cannot have it."""
+        real = self.existing_path(os.path.dirname(path))
+        with _as_misplaced():
+            _retry_in_new_directory(
+                real, lambda: self._rename(descriptor, incoming, f"{real}/{os.path.basename(path)}")
+            )
 
     def _put(self, path: str, data: bytes) -> None:
+        if len(data) <= INLINE_BYTES_MAX:
+            self._put_small(path, data)
+            return
         with as_our_errors(SCHEME + path):
             descriptor, incoming = self.open_incoming()
-            try:
+            with unlinked_on_failure(descriptor, incoming):
                 _write(descriptor, data)
                 self.publish(descriptor, incoming, path)
-            except BaseException:
-                os.unlink(incoming)
-                raise
-            finally:
-                os.close(descriptor)
+
+    def _put_small(self, path: str, data: bytes) -> None:
+        with as_our_errors(SCHEME + path):
+            real = self.existing_path(os.path.dirname(path))
+            incoming = f"{real}/{INCOMING}-{secrets.token_hex(8)}"
+            with _as_misplaced():
+                descriptor, _ = _retry_in_new_directory(real, lambda: _create(incoming))
+            with unlinked_on_failure(descriptor, incoming):
+                _write(descriptor, data)
+                with _as_misplaced():
+                    self._rename(descriptor, incoming, f"{real}/{os.path.basename(path)}")
+
+    def _rename(self, descriptor: int, incoming: str, path: str) -> None:
+        if not self._sync_to_disk:
+            os.replace(incoming, path)
+            return
+        os.fsync(descriptor)  # before the rename: after a power cut the name must not stand for an empty file
+        os.replace(incoming, path)
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def _path(self, uri: str) -> str:
         """The path of a URI of this store. A bare absolute path is taken too: flytekit sometimes strips the scheme."""
@@ -206,9 +218,11 @@ def _entries(real: str, directory: str) -> list[str]:
     try:
         with os.scandir(real) as entries:
             for entry in entries:
+                if entry.name.startswith(INCOMING):
+                    continue
                 if entry.is_file(follow_symlinks=False):
                     found.append(f"{directory}{entry.name}")
-                elif entry.is_dir(follow_symlinks=False) and entry.name != INCOMING:
+                elif entry.is_dir(follow_symlinks=False):
                     found.append(f"{directory}{entry.name}/")
     except (FileNotFoundError, NotADirectoryError):
         return []  # deleted since its parent was read
@@ -263,9 +277,34 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _create(path: str) -> tuple[int, str]:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
+
+
+def _retry_in_new_directory(directory: str, act: Callable[[], T]) -> T:
+    """Do it; if the directory is missing, make it first. Most often it is there, so looking for it would be waste."""
     try:
-        os.fsync(descriptor)
+        return act()
+    except FileNotFoundError:
+        os.makedirs(directory, exist_ok=True)
+        return act()
+
+
+@contextmanager
+def _as_misplaced() -> Generator[None]:
+    try:
+        yield
+    except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
+        raise InvalidRequest.invalid("uri", "it lies below an object, or has objects below it") from error
+
+
+@contextmanager
+def unlinked_on_failure(descriptor: int, incoming: str) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(FileNotFoundError):  # it has its name already
+            os.unlink(incoming)
+        raise
     finally:
         os.close(descriptor)

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from .files import FileBlobs, as_our_errors
+from .files import FileBlobs, as_our_errors, unlinked_on_failure
 
 UPLOAD_BYTES_MAX = 5 * 1024**3
 UNWANTED_BYTES_MAX = 16 * 1024**2
@@ -80,17 +80,11 @@ async def _put(blobs: FileBlobs, key: str, request: Request, bytes_max: int) -> 
     path = blobs.path_of(key)
     with as_our_errors(key):
         descriptor, incoming = blobs.open_incoming()
-        try:
+        with unlinked_on_failure(descriptor, incoming):
             digest = await _receive(request, descriptor, bytes_max, with_digest=bool(digests))
             if any(digest != wanted for wanted in digests):
                 raise _Rejected(400, "the body does not have the MD5 digest that was announced")
             await asyncio.to_thread(blobs.publish, descriptor, incoming, path)
-        except BaseException:
-            with suppress(FileNotFoundError):  # cancelled, and the thread has given it its name
-                os.unlink(incoming)
-            raise
-        finally:
-            os.close(descriptor)
     return Response(status_code=200)
 
 
