@@ -395,7 +395,7 @@ async def test_removal_ends_everything_that_was_started(world: PodWorld, stubbor
 
 
 async def test_removal_after_a_restart_ends_everything_too(world: PodWorld) -> None:
-    launcher, watcher = await world.start()
+    launcher, _ = await world.start()
     path = world.directory / "child"
     await launcher.ensure(python("a", FAMILY.format(path=str(path), stubborn=False)))
     child = await number_in(path)

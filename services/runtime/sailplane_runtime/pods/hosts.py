@@ -64,13 +64,15 @@ class Hosts:
         if self._warm:
             self._zygote_host(default_env)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of all of them; they stay until what they have started has ended."""
         for timer in self._timers:
             timer.cancel()
-        for process in [self._plain, *(zygote.process for zygote in self._zygotes.values())]:
+        processes = [self._plain, *(zygote.process for zygote in self._zygotes.values())]
+        for process in processes:
             if process is not None:
                 process.close()
+                await process.closed()
 
     def of(self, command: Command) -> tuple[SupervisorProcess, str]:
         """Who starts this command, and the script to run by fork, "" to execute it. Raises `OSError`."""

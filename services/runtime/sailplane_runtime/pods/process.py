@@ -98,7 +98,7 @@ class ProcessLauncher:
     async def stop(self) -> None:
         """Let go of everything; processes go on and are taken up by the next launcher on this directory."""
         self._closing = True
-        self._hosts.close()
+        await self._hosts.close()
         for timer in self._timers:
             timer.cancel()
         tasks = [task for attempt in self._attempts.values() for task in attempt.tasks]

@@ -67,6 +67,7 @@ class SupervisorProcess(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._closing = False
         self._connecting: asyncio.Task[Any] | None = None
+        self._lost = asyncio.Event()
         self.pid = 0
         self.is_ready = False
         self.is_gone = False
@@ -106,6 +107,12 @@ class SupervisorProcess(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    async def closed(self) -> None:
+        """Return once nothing of `close` is left to be done."""
+        if self._connecting is not None:
+            await asyncio.wait([self._connecting])
+        await self._lost.wait()
+
     def kill(self, signal: int) -> None:
         """Send it a signal, if it is still there to be waited for."""
         if not self.is_gone:
@@ -133,6 +140,7 @@ class SupervisorProcess(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It died, or we let go of it."""
         self.is_gone = True
+        self._lost.set()
         threading.Thread(target=_reap, args=(self.pid,), daemon=True).start()
         if not self._closing:
             self._on_gone(self)
