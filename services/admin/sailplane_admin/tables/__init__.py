@@ -1,6 +1,7 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
 from .base import metadata, time_us, timestamp_of
+from .executions import execution_tags, executions, node_executions, task_executions
 from .registry import (
     description_entities,
     launch_plans,
@@ -12,10 +13,14 @@ from .registry import (
 
 __all__ = [
     "description_entities",
+    "execution_tags",
+    "executions",
     "launch_plans",
     "metadata",
     "named_entities",
+    "node_executions",
     "projects",
+    "task_executions",
     "tasks",
     "time_us",
     "timestamp_of",

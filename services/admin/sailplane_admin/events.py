@@ -1,0 +1,224 @@
+"""Events become records: what the engine reports, judged, folded into closures, and written.
+
+The queue's consumer and the three Create*Event RPCs both come through `record`. Many executions share one
+transaction; within it every row touched is read once and written once, however many events it had. An event that is
+late or repeated changes nothing: from the queue it is dropped, to an RPC the refusal is raised.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from google.protobuf.message import DecodeError
+from sailplane_core import admission, closures, validation
+from sailplane_core.errors import InvalidRequest, NotFound, SailplaneError
+from sailplane_core.ids import EntityId, ExecutionId
+from sailplane_core.ports import Delivery, Queue
+from sailplane_protos.admin import event_pb2 as requests_pb2
+from sailplane_protos.admin import execution_pb2
+from sailplane_protos.event import event_pb2
+from sailplane_protos.propeller import queue_pb2
+from sqlalchemy import Connection
+
+from . import event_rows, execution_rows
+from .event_rows import NodeRecord, TaskKey, TaskRecord
+from .ports import AdminPorts
+
+TOPIC = "events"
+DELIVERIES_AT_ONCE = 128
+
+log = structlog.get_logger(__name__)
+
+Changed = Callable[[Sequence[ExecutionId]], None]
+
+
+@dataclass(slots=True)
+class Folding:
+    """One execution's records while its events are folded in."""
+
+    id: ExecutionId
+    row_id: int
+    cluster: str
+    closure: execution_pb2.ExecutionClosure
+    nodes: dict[str, NodeRecord]
+    tasks: dict[TaskKey, TaskRecord]
+    is_changed: bool = False
+    refused: list[SailplaneError] = field(default_factory=list[SailplaneError])
+
+
+def fold(connection: Connection, id: ExecutionId, events: Sequence[queue_pb2.Event]) -> list[SailplaneError]:
+    """Record an execution's events in an open transaction; why some were not taken, in order.
+
+    Raises `NotFound` when there is no such execution, or an event is about a node or parent that was never reported.
+    """
+    stored = execution_rows.find_execution(connection, id)
+    if stored is None:
+        raise NotFound("execution", str(id))
+    closure = execution_pb2.ExecutionClosure.FromString(stored.closure)
+    node_ids, attempts = _touched(events)
+    nodes = event_rows.load_nodes(connection, id, node_ids)
+    tasks = event_rows.load_tasks(connection, id, attempts)
+    folding = Folding(id, stored.row_id, stored.cluster, closure, nodes, tasks)
+    for event in events:
+        match event.WhichOneof("event"):
+            case "workflow":
+                _fold_workflow(folding, event.workflow)
+            case "node":
+                _fold_node(folding, event.node)
+            case "task":
+                _fold_task(folding, event.task)
+            case _:
+                folding.refused.append(InvalidRequest.missing("event"))
+    if folding.is_changed:
+        event_rows.save_execution(connection, folding.row_id, folding.closure)
+    event_rows.save_nodes(connection, id, folding.nodes)
+    event_rows.save_tasks(connection, id, folding.tasks)
+    return folding.refused
+
+
+def _touched(events: Iterable[queue_pb2.Event]) -> tuple[set[str], set[str]]:
+    """The nodes that the events are about or name as parents, and the nodes whose attempts they are about."""
+    nodes: set[str] = set()
+    attempts: set[str] = set()
+    for event in events:
+        match event.WhichOneof("event"):
+            case "node":
+                nodes.add(event.node.id.node_id)
+                nodes.add(event.node.parent_node_metadata.node_id)
+            case "task":
+                nodes.add(event.task.parent_node_execution_id.node_id)
+                attempts.add(event.task.parent_node_execution_id.node_id)
+            case _:
+                pass
+    return nodes - {""}, attempts
+
+
+def _fold_workflow(folding: Folding, event: event_pb2.WorkflowExecutionEvent) -> None:
+    verdict = admission.judge_workflow(folding.closure.phase, event, folding.cluster)
+    if verdict.error is not None:
+        folding.refused.append(verdict.error)
+        return
+    folding.closure = closures.apply_workflow_event(folding.closure, event)
+    folding.is_changed = True
+
+
+def _fold_node(folding: Folding, event: event_pb2.NodeExecutionEvent) -> None:
+    record = folding.nodes.get(event.id.node_id)
+    updated_at = None if record is None else record.updated_at
+    verdict = admission.judge_node(None if record is None else record.closure.phase, event, updated_at)
+    if verdict.error is not None:
+        folding.refused.append(verdict.error)
+        return
+    if record is None:
+        record = folding.nodes[event.id.node_id] = _first_of_node(folding, event)
+    record.closure = closures.apply_node_event(record.closure, event)
+    record.metadata = closures.apply_node_metadata(record.metadata, event)
+    record.input_uri = record.input_uri or event.input_uri
+    record.is_changed = True
+
+
+def _first_of_node(folding: Folding, event: event_pb2.NodeExecutionEvent) -> NodeRecord:
+    parent_id = event.parent_node_metadata.node_id
+    if parent_id and parent_id not in folding.nodes:
+        raise NotFound("node execution", f"{folding.id}/{parent_id}")
+    return NodeRecord(parent_node_id=parent_id)
+
+
+def _fold_task(folding: Folding, event: event_pb2.TaskExecutionEvent) -> None:
+    node_id = event.parent_node_execution_id.node_id
+    if node_id not in folding.nodes:
+        raise NotFound("node execution", f"{folding.id}/{node_id}")
+    key = TaskKey(node_id, event.retry_attempt, EntityId.of(event.task_id))
+    record = folding.tasks.get(key)
+    if record is None:
+        verdict = admission.judge_task(None, 0, event)
+    else:
+        verdict = admission.judge_task(record.closure.phase, record.phase_version, event)
+    if verdict.error is not None:
+        folding.refused.append(verdict.error)
+        return
+    if record is None:
+        record = folding.tasks[key] = TaskRecord()
+    record.closure = closures.apply_task_event(record.closure, event)
+    record.phase_version = event.phase_version
+    record.input_uri = record.input_uri or event.input_uri
+    record.is_changed = True
+
+
+# From the queue
+
+
+class Consumer:
+    """Takes the engine's reports off the queue. `changed` is told which executions have news, after the commit."""
+
+    def __init__(self, ports: AdminPorts, queue: Queue, changed: Changed) -> None:
+        self._ports = ports
+        self._queue = queue
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Record for ever."""
+        while True:
+            await self.record(await self._queue.receive(TOPIC, DELIVERIES_AT_ONCE))
+
+    async def record(self, deliveries: Sequence[Delivery]) -> None:
+        """Record deliveries in one transaction; if one of them cannot be, each in its own."""
+        try:
+            await self._record_together(deliveries)
+        except Exception as error:  # whatever one batch of events holds must not stop the others
+            if len(deliveries) > 1:
+                for delivery in deliveries:
+                    await self.record([delivery])
+                return
+            log.exception("events_not_recorded", message_id=deliveries[0].message.id)
+            await self._queue.nack(deliveries[0], reason=f"{type(error).__name__}: {error}", delay_s=1.0)
+
+    async def _record_together(self, deliveries: Sequence[Delivery]) -> None:
+        batches = [_parse(delivery) for delivery in deliveries]
+
+        def change(transaction: Any) -> list[SailplaneError]:
+            refused: list[SailplaneError] = []
+            for batch in batches:
+                refused += fold(transaction.connection, ExecutionId.of(batch.execution_id), batch.events)
+            return refused
+
+        for error in await self._ports.store.write(change):
+            log.debug("event_dropped", reason=str(error))
+        await self._queue.ack(deliveries)
+        self._changed([ExecutionId.of(batch.execution_id) for batch in batches])
+
+
+def _parse(delivery: Delivery) -> queue_pb2.EventBatch:
+    try:
+        return queue_pb2.EventBatch.FromString(delivery.message.payload)
+    except DecodeError as error:
+        raise InvalidRequest("the message is no EventBatch") from error
+
+
+# From RPCs
+
+
+async def create_workflow_event(ports: AdminPorts, request: requests_pb2.WorkflowExecutionEventRequest) -> None:
+    """Record what somebody else's engine reports of an execution. Raises what the verdict says."""
+    validation.check_workflow_event(request)
+    await _record_one(ports, ExecutionId.of(request.event.execution_id), queue_pb2.Event(workflow=request.event))
+
+
+async def create_node_event(ports: AdminPorts, request: requests_pb2.NodeExecutionEventRequest) -> None:
+    """The same for a node."""
+    validation.check_node_event(request)
+    await _record_one(ports, ExecutionId.of(request.event.id.execution_id), queue_pb2.Event(node=request.event))
+
+
+async def create_task_event(ports: AdminPorts, request: requests_pb2.TaskExecutionEventRequest) -> None:
+    """The same for a task attempt."""
+    validation.check_task_event(request)
+    id = ExecutionId.of(request.event.parent_node_execution_id.execution_id)
+    await _record_one(ports, id, queue_pb2.Event(task=request.event))
+
+
+async def _record_one(ports: AdminPorts, id: ExecutionId, event: queue_pb2.Event) -> None:
+    refused = await ports.store.write(lambda transaction: fold(transaction.connection, id, [event]))
+    if refused:
+        raise refused[0]

@@ -1,0 +1,51 @@
+"""What admin tells propeller, as messages of the queue `executions`. Their ids make telling twice harmless."""
+
+from sailplane_core.ids import ExecutionId
+from sailplane_core.launch import Launch
+from sailplane_core.ports import Message
+from sailplane_protos.admin import launch_plan_pb2
+from sailplane_protos.propeller import queue_pb2
+
+TOPIC = "executions"
+
+
+def start(
+    id: ExecutionId,
+    plan: launch_plan_pb2.LaunchPlan,
+    settled: Launch,
+    inputs_uri: str,
+    raw_output_prefix: str,
+    recovers: ExecutionId | None,
+) -> Message:
+    """Begin to run. `recovers` is the execution whose finished nodes are taken over."""
+    config = settled.config
+    order = queue_pb2.Start(
+        workflow_id=plan.spec.workflow_id,
+        launch_plan_id=plan.id,
+        inputs_uri=inputs_uri,
+        raw_output_prefix=raw_output_prefix,
+        labels=config.labels,
+        annotations=config.annotations,
+        envs=config.envs,
+        max_parallelism=config.max_parallelism,
+        overwrite_cache=config.overwrite_cache,
+        security_context=config.security_context,
+        mode=settled.spec.metadata.mode,
+        created_at=settled.closure.created_at,
+        namespace=settled.spec.metadata.system_metadata.namespace,
+    )
+    if config.interruptible is not None:
+        order.interruptible.value = config.interruptible
+    if recovers is not None:
+        order.recover_from.CopyFrom(recovers.to_message())
+    return _message("start", id, queue_pb2.ExecutionCommand(execution_id=id.to_message(), start=order))
+
+
+def abort(id: ExecutionId, cause: str, principal: str) -> Message:
+    """End now."""
+    order = queue_pb2.Abort(cause=cause, principal=principal)
+    return _message("abort", id, queue_pb2.ExecutionCommand(execution_id=id.to_message(), abort=order))
+
+
+def _message(kind: str, id: ExecutionId, command: queue_pb2.ExecutionCommand) -> Message:
+    return Message(topic=TOPIC, key=str(id), id=f"{kind}:{id}", payload=command.SerializeToString())

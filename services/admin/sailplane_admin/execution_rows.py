@@ -1,0 +1,84 @@
+"""What the rows of executions, nodes and attempts have in common, and how messages become their columns."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sailplane_core.ids import ExecutionId
+from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execution_pb2
+from sailplane_protos.core import execution_pb2 as phases_pb2
+from sailplane_protos.core import identifier_pb2
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, select
+
+from . import tables
+
+Closure = (
+    execution_pb2.ExecutionClosure | node_execution_pb2.NodeExecutionClosure | task_execution_pb2.TaskExecutionClosure
+)
+
+EXECUTION_COLUMNS = ("execution_project", "execution_domain", "execution_name")
+
+_EXECUTIONS = tables.executions.c
+
+
+def is_of_execution(table: Table) -> list[ColumnElement[bool]]:
+    """The condition that picks the rows of one execution; its parameters are `execution_values`."""
+    return [table.c[name] == bindparam(name) for name in EXECUTION_COLUMNS]
+
+
+def in_execution(table: Table, id: ExecutionId) -> list[ColumnElement[bool]]:
+    """The same, with the values in it."""
+    return [
+        table.c.execution_project == id.project,
+        table.c.execution_domain == id.domain,
+        table.c.execution_name == id.name,
+    ]
+
+
+def execution_values(id: ExecutionId) -> dict[str, str]:
+    """The columns that identify an execution."""
+    return {"execution_project": id.project, "execution_domain": id.domain, "execution_name": id.name}
+
+
+_FIND = select(_EXECUTIONS.id, _EXECUTIONS.spec, _EXECUTIONS.closure, _EXECUTIONS.cluster).where(
+    *is_of_execution(tables.executions)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExecution:
+    """What is stored of an execution: its row's number, the two messages as bytes, and where it runs."""
+
+    row_id: int
+    spec: bytes
+    closure: bytes
+    cluster: str
+
+
+def find_execution(connection: Connection, id: ExecutionId) -> StoredExecution | None:
+    """The execution; None if there is none."""
+    row = connection.execute(_FIND, execution_values(id)).one_or_none()
+    return None if row is None else StoredExecution(*row)
+
+
+def execution_of(row: Any) -> execution_pb2.Execution:
+    """The message of a row that has the three names, `spec` and `closure`."""
+    id = identifier_pb2.WorkflowExecutionIdentifier(
+        project=row.execution_project, domain=row.execution_domain, name=row.execution_name
+    )
+    return execution_pb2.Execution(
+        id=id,
+        spec=execution_pb2.ExecutionSpec.FromString(row.spec),
+        closure=execution_pb2.ExecutionClosure.FromString(row.closure),
+    )
+
+
+def course_columns(closure: Closure, phase: str) -> dict[str, Any]:
+    """How far it has come, as columns."""
+    error = closure.error if closure.WhichOneof("output_result") == "error" else None
+    return {
+        "phase": phase,
+        "started_at_us": tables.time_us(closure.started_at) if closure.HasField("started_at") else None,
+        "duration_us": closure.duration.ToMicroseconds() if closure.HasField("duration") else None,
+        "error_kind": None if error is None else phases_pb2.ExecutionError.ErrorKind.Name(error.kind),
+        "error_code": None if error is None else error.code[:255],
+    }

@@ -1,0 +1,357 @@
+"""Executions: start, read, list, abort, archive, and start again.
+
+Starting one is a single transaction: the row, its tags, and the order to propeller in the outbox. What cannot be in a
+transaction comes before it: the inputs go to the blob store, under a path that holds their digest, so that a second
+request of the same name cannot change the inputs of the first.
+"""
+
+import hashlib
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sailplane_core import closures, launch, naming, validation
+from sailplane_core.errors import AlreadyExists, AlreadyTerminal, InvalidRequest, InvariantBroken, NotFound
+from sailplane_core.filter_fields import Entity
+from sailplane_core.ids import EntityId, ExecutionId, ResourceType
+from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
+from sailplane_protos.admin import execution_pb2, launch_plan_pb2, matchable_resource_pb2
+from sailplane_protos.core import identifier_pb2, literals_pb2
+from sailplane_runtime.store.port import Transaction
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from . import execution_orders, execution_rows, launch_plans, projects, single_tasks, tables
+from .execution_rows import execution_of, execution_values, find_execution, in_execution
+from .listing import Join, Listing, fields_of, list_page, names_field
+from .ports import AdminPorts
+from .registration import is_version, version_values
+
+Execution = execution_pb2.Execution
+
+NAME_TRIES_MAX = 5
+"""A generated name has 94 bits of chance; that one is taken is next to impossible, twice in a row is a bug."""
+
+_EXECUTIONS = tables.executions.c
+_ROW_ID = {
+    table: select(table.c.id).where(*is_version(table))
+    for table in (tables.launch_plans, tables.workflows, tables.tasks)
+}
+_INSERT = insert(tables.executions)
+_INSERT_TAG = insert(tables.execution_tags)
+_SET_CLOSURE = (
+    update(tables.executions)
+    .where(_EXECUTIONS.id == bindparam("row_id"))
+    .values({name: bindparam(name) for name in ("phase", "abort_cause", "state", "execution_updated_at_us", "closure")})
+)
+_LISTING = Listing(
+    Entity.EXECUTION,
+    tables.executions,
+    fields={
+        Entity.EXECUTION: fields_of(
+            Entity.EXECUTION, tables.executions, parent_node_execution=_EXECUTIONS.parent_node_execution_id
+        ),
+        Entity.LAUNCH_PLAN: fields_of(Entity.LAUNCH_PLAN, tables.launch_plans),
+        Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows),
+        Entity.TASK: fields_of(Entity.TASK, tables.tasks),
+        Entity.EXECUTION_TAG: fields_of(Entity.EXECUTION_TAG, tables.execution_tags),
+    },
+    joins={
+        Entity.LAUNCH_PLAN: Join(_EXECUTIONS.launch_plan_id, tables.launch_plans.c.id),
+        Entity.WORKFLOW: Join(_EXECUTIONS.workflow_id, tables.workflows.c.id),
+        Entity.TASK: Join(_EXECUTIONS.task_id, tables.tasks.c.id),
+        Entity.EXECUTION_TAG: Join(
+            _EXECUTIONS.execution_project + "/" + _EXECUTIONS.execution_domain + "/" + _EXECUTIONS.execution_name,
+            tables.execution_tags.c.execution_project
+            + "/"
+            + tables.execution_tags.c.execution_domain
+            + "/"
+            + tables.execution_tags.c.execution_name,
+        ),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a request cannot say itself: which execution a relaunch or recovery repeats."""
+
+    source: ExecutionId | None = None
+    recovers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is stored about the surroundings of a new execution."""
+
+    project_labels: dict[str, str]
+    parent: execution_pb2.ExecutionSpec | None
+
+
+async def create(
+    ports: AdminPorts, request: execution_pb2.ExecutionCreateRequest, origin: Origin = Origin()
+) -> execution_pb2.ExecutionCreateResponse:
+    """Start an execution. Raises `AlreadyExists` when the name is taken, `NotFound` without its plan or task."""
+    validation.check_execution_create(request)
+    plan = await _plan(ports, request.spec.launch_plan)
+    context = await ports.store.read(lambda connection: _context(connection, ports, request))
+    namespace = ports.settings.namespace_template.format(project=request.project, domain=request.domain)
+    settled = launch.resolve(
+        request,
+        plan,
+        now=ports.clock.now(),
+        namespace=namespace,
+        project_labels=context.project_labels,
+        defaults=matchable_resource_pb2.WorkflowExecutionConfig(max_parallelism=ports.settings.max_parallelism),
+        parent=context.parent,
+    )
+    if request.name:
+        return await _start(
+            ports, ExecutionId(request.project, request.domain, request.name.lower()), plan, settled, origin
+        )
+    for _ in range(NAME_TRIES_MAX):
+        name = naming.generated_execution_name(secrets.token_bytes(32))
+        with suppress(AlreadyExists):
+            return await _start(ports, ExecutionId(request.project, request.domain, name), plan, settled, origin)
+    raise InvariantBroken("every generated execution name is taken")
+
+
+async def _plan(ports: AdminPorts, asked: identifier_pb2.Identifier) -> launch_plan_pb2.LaunchPlan:
+    """The launch plan to run; for a task, the one made around it."""
+    id = EntityId.of(asked)
+    if id.kind == ResourceType.TASK:
+        return await single_tasks.launch_plan_of(ports, id)
+    return await launch_plans.load(ports, id)
+
+
+def _context(connection: Connection, ports: AdminPorts, request: execution_pb2.ExecutionCreateRequest) -> Context:
+    project = projects.require_active(connection, ports.settings, request.project, request.domain)
+    parent = None
+    if request.spec.metadata.HasField("parent_node_execution"):
+        parent_id = request.spec.metadata.parent_node_execution.execution_id
+        row = find_execution(connection, ExecutionId.of(parent_id))
+        if row is None:
+            raise NotFound("execution", str(ExecutionId.of(parent_id)))
+        parent = execution_pb2.ExecutionSpec.FromString(row.spec)
+    return Context(dict(project.labels.values), parent)
+
+
+async def _start(
+    ports: AdminPorts, id: ExecutionId, plan: launch_plan_pb2.LaunchPlan, settled: launch.Launch, origin: Origin
+) -> execution_pb2.ExecutionCreateResponse:
+    if await ports.store.read(lambda connection: find_execution(connection, id)) is not None:
+        raise AlreadyExists("execution", str(id))
+    inputs_uri = await _put(ports, id, "inputs", settled.inputs)
+    user_inputs_uri = await _put(ports, id, "user_inputs", settled.user_inputs)
+    row = _row(id, settled) | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
+    raw_prefix = settled.config.raw_output_prefix or ports.blobs.uri(f"data/{id}")
+    order = execution_orders.start(
+        id, plan, settled, inputs_uri, raw_prefix, origin.source if origin.recovers else None
+    )
+    task_id = (
+        EntityId.of(settled.spec.launch_plan) if settled.spec.launch_plan.resource_type == ResourceType.TASK else None
+    )
+
+    def change(transaction: Transaction) -> None:
+        connection = transaction.connection
+        projects.require_active(connection, ports.settings, id.project, id.domain)
+        if find_execution(connection, id) is not None:
+            raise AlreadyExists("execution", str(id))
+        source = None if origin.source is None else find_execution(connection, origin.source)
+        references = {
+            "launch_plan_id": _row_id(connection, tables.launch_plans, EntityId.of(plan.id)),
+            "workflow_id": _row_id(connection, tables.workflows, EntityId.of(plan.spec.workflow_id)),
+            "task_id": None if task_id is None else _row_id(connection, tables.tasks, task_id),
+            "source_execution_id": None if source is None else source.row_id,
+            "parent_node_execution_id": _parent_row_id(connection, settled.spec),
+        }
+        connection.execute(_INSERT, row | references)
+        if settled.tags:
+            connection.execute(
+                _INSERT_TAG, [execution_values(id) | {"key": key, "value": value} for key, value in settled.tags]
+            )
+        transaction.send(order)
+
+    await ports.store.write(change)
+    return execution_pb2.ExecutionCreateResponse(id=id.to_message())
+
+
+async def _put(ports: AdminPorts, id: ExecutionId, what: str, values: literals_pb2.LiteralMap) -> str:
+    data = values.SerializeToString(deterministic=True)
+    uri = ports.blobs.uri(f"metadata/{id}/{hashlib.sha256(data).hexdigest()[:16]}/{what}")
+    await ports.blobs.put(uri, data)
+    return uri
+
+
+def _row(id: ExecutionId, settled: launch.Launch) -> dict[str, Any]:
+    created_at_us = tables.time_us(settled.closure.created_at)
+    is_task = settled.spec.launch_plan.resource_type == ResourceType.TASK
+    return {
+        **execution_values(id),
+        **execution_rows.course_columns(settled.closure, ExecutionPhase.UNDEFINED.name),
+        "launch_entity": "TASK" if is_task else "LAUNCH_PLAN",
+        "execution_created_at_us": created_at_us,
+        "execution_updated_at_us": created_at_us,
+        "abort_cause": None,
+        "mode": settled.spec.metadata.mode,
+        "state": execution_pb2.EXECUTION_ACTIVE,
+        "cluster": settled.spec.metadata.system_metadata.execution_cluster,
+        "user": settled.spec.metadata.principal,
+        "spec": settled.spec.SerializeToString(),
+        "closure": settled.closure.SerializeToString(),
+    }
+
+
+def _row_id(connection: Connection, table: Any, id: EntityId) -> int | None:
+    return connection.execute(_ROW_ID[table], version_values(id)).scalar_one_or_none()
+
+
+def _parent_row_id(connection: Connection, spec: execution_pb2.ExecutionSpec) -> int | None:
+    if not spec.metadata.HasField("parent_node_execution"):
+        return None
+    parent = spec.metadata.parent_node_execution
+    query = select(tables.node_executions.c.id).where(
+        *in_execution(tables.node_executions, ExecutionId.of(parent.execution_id)),
+        tables.node_executions.c.node_id == parent.node_id,
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+async def relaunch(
+    ports: AdminPorts, request: execution_pb2.ExecutionRelaunchRequest
+) -> execution_pb2.ExecutionCreateResponse:
+    """Start an execution again, with the inputs its caller gave."""
+    validation.check_execution_id(request.id)
+    original, user_inputs = await _original(ports, ExecutionId.of(request.id))
+    repeated = launch.relaunch_request(original, user_inputs, request)
+    return await create(ports, repeated, Origin(ExecutionId.of(request.id)))
+
+
+async def recover(
+    ports: AdminPorts, request: execution_pb2.ExecutionRecoverRequest
+) -> execution_pb2.ExecutionCreateResponse:
+    """Start an execution again that takes over what the original has finished."""
+    validation.check_execution_id(request.id)
+    original, user_inputs = await _original(ports, ExecutionId.of(request.id))
+    repeated = launch.recover_request(original, user_inputs, request)
+    return await create(ports, repeated, Origin(ExecutionId.of(request.id), recovers=True))
+
+
+async def _original(ports: AdminPorts, id: ExecutionId) -> tuple[Execution, literals_pb2.LiteralMap]:
+    columns = [_EXECUTIONS[name] for name in execution_rows.EXECUTION_COLUMNS]
+    query = select(*columns, _EXECUTIONS.spec, _EXECUTIONS.closure, _EXECUTIONS.user_inputs_uri)
+    row = await ports.store.read(
+        lambda connection: connection.execute(query.where(*in_execution(tables.executions, id))).one_or_none()
+    )
+    if row is None:
+        raise NotFound("execution", str(id))
+    return execution_of(row), literals_pb2.LiteralMap.FromString(await ports.blobs.get(row.user_inputs_uri))
+
+
+async def get(ports: AdminPorts, request: execution_pb2.WorkflowExecutionGetRequest) -> Execution:
+    """One execution."""
+    validation.check_execution_id(request.id)
+    row = await ports.store.read(lambda connection: find_execution(connection, ExecutionId.of(request.id)))
+    if row is None:
+        raise NotFound("execution", str(ExecutionId.of(request.id)))
+    return Execution(
+        id=request.id,
+        spec=execution_pb2.ExecutionSpec.FromString(row.spec),
+        closure=execution_pb2.ExecutionClosure.FromString(row.closure),
+    )
+
+
+async def list_executions(ports: AdminPorts, request: Any) -> execution_pb2.ExecutionList:
+    """Executions in a project and domain; archived ones only if a filter asks for a state."""
+    validation.check_scope(request.id.project, request.id.domain)
+    scope = [
+        _EXECUTIONS.execution_project == request.id.project,
+        _EXECUTIONS.execution_domain == request.id.domain,
+    ]
+    if request.id.name:
+        scope.append(_EXECUTIONS.execution_name == request.id.name)
+    if not names_field(request.filters, Entity.EXECUTION, "state"):
+        scope.append(_EXECUTIONS.state == execution_pb2.EXECUTION_ACTIVE)
+    columns = [_EXECUTIONS[name] for name in (*execution_rows.EXECUTION_COLUMNS, "spec", "closure")]
+    page = await ports.store.read(
+        lambda connection: list_page(connection, _LISTING, columns, scope, request, filters=request.filters)
+    )
+    return execution_pb2.ExecutionList(
+        executions=[_listed(execution_of(row)) for row in page.rows], token=page.next_token
+    )
+
+
+def _listed(execution: Execution) -> Execution:
+    """As lists show it: without inputs, and with the beginning of the error only."""
+    execution.spec.ClearField("inputs")
+    execution.closure.ClearField("computed_inputs")
+    if execution.closure.WhichOneof("output_result") == "error":
+        closures.shorten_error(execution.closure.error, closures.LIST_ERROR_BYTES_MAX)
+    return execution
+
+
+async def terminate(
+    ports: AdminPorts, request: execution_pb2.ExecutionTerminateRequest
+) -> execution_pb2.ExecutionTerminateResponse:
+    """Ask for an execution's end: it is ABORTING at once, and ABORTED when the engine says so.
+
+    Raises `AlreadyTerminal` when it has ended.
+    """
+    validation.check_execution_id(request.id)
+    id = ExecutionId.of(request.id)
+    now = ports.clock.now()
+
+    def change(transaction: Transaction) -> None:
+        row = find_execution(transaction.connection, id)
+        if row is None:
+            raise NotFound("execution", str(id))
+        closure = execution_pb2.ExecutionClosure.FromString(row.closure)
+        phase = ExecutionPhase(closure.phase)
+        if phase in EXECUTION_TERMINAL:
+            raise AlreadyTerminal(phase.name, f"execution {id} is already in terminal phase {phase.name}")
+        if phase is ExecutionPhase.ABORTING:
+            return
+        _set_closure(transaction.connection, row.row_id, closures.apply_abort(closure, request.cause, "", now))
+        transaction.send(execution_orders.abort(id, request.cause, ""))
+
+    await ports.store.write(change)
+    return execution_pb2.ExecutionTerminateResponse()
+
+
+async def update_state(
+    ports: AdminPorts, request: execution_pb2.ExecutionUpdateRequest
+) -> execution_pb2.ExecutionUpdateResponse:
+    """Archive an execution, or take it out of the archive. That changes what lists show, and nothing else."""
+    validation.check_execution_id(request.id)
+    if request.state not in execution_pb2.ExecutionState.values():
+        raise InvalidRequest.invalid("state")
+    id = ExecutionId.of(request.id)
+    now = ports.clock.now()
+
+    def change(transaction: Transaction) -> None:
+        row = find_execution(transaction.connection, id)
+        if row is None:
+            raise NotFound("execution", str(id))
+        closure = execution_pb2.ExecutionClosure.FromString(row.closure)
+        closure.state_change_details.state = request.state
+        closure.state_change_details.occurred_at.FromDatetime(now)
+        _set_closure(transaction.connection, row.row_id, closure)
+
+    await ports.store.write(change)
+    return execution_pb2.ExecutionUpdateResponse()
+
+
+def _set_closure(connection: Connection, row_id: int, closure: execution_pb2.ExecutionClosure) -> None:
+    """Write a closure that a request has changed, with the columns that follow from it."""
+    aborted = closure.WhichOneof("output_result") == "abort_metadata"
+    connection.execute(
+        _SET_CLOSURE,
+        {
+            "row_id": row_id,
+            "phase": ExecutionPhase(closure.phase).name,
+            "abort_cause": closure.abort_metadata.cause if aborted else None,
+            "state": closure.state_change_details.state,
+            "execution_updated_at_us": tables.time_us(closure.updated_at),
+            "closure": closure.SerializeToString(),
+        },
+    )

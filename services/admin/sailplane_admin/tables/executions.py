@@ -1,0 +1,134 @@
+"""Executions, the nodes they reached, the attempts of their tasks, and their tags: one row each.
+
+The columns before the messages are what lists filter and sort by; the messages are what replies are made of. Phases
+are the names of their enums, as filters give them.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from .base import id_column, metadata, time_column
+from .registry import ENTITY_NAME_CHARS_MAX, NAME_CHARS_MAX
+
+PHASE_CHARS_MAX = 32
+
+
+def _execution_key() -> list[Column[Any]]:
+    return [
+        Column("execution_project", String(NAME_CHARS_MAX), nullable=False),
+        Column("execution_domain", String(NAME_CHARS_MAX), nullable=False),
+        Column("execution_name", String(63), nullable=False),
+    ]
+
+
+def _course() -> list[Column[Any]]:
+    """How far it has come."""
+    return [
+        Column("phase", String(PHASE_CHARS_MAX), nullable=False, comment="name of the enum; events move it"),
+        time_column("started_at_us"),
+        Column("duration_us", BigInteger, comment="from start to end; set with a terminal phase"),
+        Column("error_kind", String(16), comment="USER or SYSTEM; set with a failure"),
+        Column("error_code", String(NAME_CHARS_MAX)),
+    ]
+
+
+executions = Table(
+    "executions",
+    metadata,
+    id_column(),
+    *_execution_key(),
+    Column("launch_plan_id", ForeignKey("launch_plans.id")),
+    Column("workflow_id", ForeignKey("workflows.id")),
+    Column("task_id", ForeignKey("tasks.id"), comment="of a single task's execution"),
+    Column("launch_entity", String(16), nullable=False, comment="LAUNCH_PLAN or TASK"),
+    *_course(),
+    time_column("execution_created_at_us", nullable=False),
+    time_column("execution_updated_at_us", nullable=False),
+    Column("abort_cause", Text),
+    Column("mode", Integer, nullable=False, comment="admin.ExecutionMetadata.ExecutionMode"),
+    Column("state", Integer, nullable=False, comment="admin.ExecutionState"),
+    Column("cluster", String(NAME_CHARS_MAX), nullable=False),
+    Column("user", String(NAME_CHARS_MAX), nullable=False, comment="who started it"),
+    Column("source_execution_id", Integer, comment="the execution it relaunches or recovers"),
+    Column("parent_node_execution_id", Integer, comment="the node that started it"),
+    Column("inputs_uri", Text, nullable=False, comment="complete, as the engine gets them"),
+    Column("user_inputs_uri", Text, nullable=False, comment="as the caller gave them"),
+    Column("spec", LargeBinary, nullable=False, comment="admin.ExecutionSpec; never changes"),
+    Column("closure", LargeBinary, nullable=False, comment="admin.ExecutionClosure"),
+    UniqueConstraint("execution_project", "execution_domain", "execution_name", name="executions_name"),
+    Index("executions_by_age", "execution_project", "execution_domain", "state", "execution_created_at_us"),
+    Index("executions_of_workflow", "workflow_id"),
+    Index("executions_of_launch_plan", "launch_plan_id"),
+)
+
+node_executions = Table(
+    "node_executions",
+    metadata,
+    id_column(),
+    *_execution_key(),
+    Column("node_id", String(64), nullable=False, comment="unique in the execution"),
+    Column("parent_id", ForeignKey("node_executions.id"), comment="the node it lies in"),
+    *_course(),
+    time_column("node_execution_created_at_us", nullable=False),
+    time_column("node_execution_updated_at_us", nullable=False),
+    Column("input_uri", Text, nullable=False),
+    Column("cache_status", String(32)),
+    Column("metadata", LargeBinary, nullable=False, comment="admin.NodeExecutionMetaData"),
+    Column("closure", LargeBinary, nullable=False, comment="admin.NodeExecutionClosure"),
+    UniqueConstraint("execution_project", "execution_domain", "execution_name", "node_id", name="node_executions_node"),
+    Index("node_executions_of_parent", "parent_id"),
+)
+
+task_executions = Table(
+    "task_executions",
+    metadata,
+    id_column(),
+    Column("project", String(NAME_CHARS_MAX), nullable=False),
+    Column("domain", String(NAME_CHARS_MAX), nullable=False),
+    Column("name", String(ENTITY_NAME_CHARS_MAX), nullable=False),
+    Column("version", String(NAME_CHARS_MAX), nullable=False),
+    *_execution_key(),
+    Column("node_id", String(64), nullable=False),
+    Column("retry_attempt", Integer, nullable=False),
+    *_course(),
+    Column("phase_version", Integer, nullable=False),
+    time_column("task_execution_created_at_us", nullable=False),
+    time_column("task_execution_updated_at_us", nullable=False),
+    Column("input_uri", Text, nullable=False),
+    Column("closure", LargeBinary, nullable=False, comment="admin.TaskExecutionClosure"),
+    UniqueConstraint(
+        "execution_project",
+        "execution_domain",
+        "execution_name",
+        "node_id",
+        "retry_attempt",
+        "project",
+        "domain",
+        "name",
+        "version",
+        name="task_executions_attempt",
+    ),
+)
+
+execution_tags = Table(
+    "execution_tags",
+    metadata,
+    id_column(),
+    *_execution_key(),
+    Column("key", String(NAME_CHARS_MAX), nullable=False),
+    Column("value", String(NAME_CHARS_MAX), nullable=False, comment="'' for a plain tag"),
+    Index("execution_tags_of_execution", "execution_project", "execution_domain", "execution_name"),
+    Index("execution_tags_by_key", "key", "value"),
+)
