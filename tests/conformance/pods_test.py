@@ -362,6 +362,28 @@ async def test_when_its_parent_is_killed_a_process_goes_on_and_is_missing_in_the
     assert (await watcher.ended("a")).phase is PodPhase.MISSING
 
 
+@pytest.mark.needs("directories")
+async def test_a_start_asked_for_by_two_launchers_happens_once(world: PodWorld) -> None:
+    launcher, watcher = await world.start()
+    await launcher.ensure(python("before", "pass"))
+    await watcher.ended("before")
+    supervisor, _ = await world.claim("before")
+    os.kill(supervisor, signal.SIGSTOP)
+    runs, go = world.directory / "runs", world.directory / "go"
+    code = (
+        f"import os, time\nopen({str(runs)!r}, 'a').write('x')\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    )
+    await launcher.ensure(python("a", code))  # the request waits in the socket of the stopped supervisor
+    launcher, watcher = await world.restart()
+    await watcher.running("a")
+    os.kill(supervisor, signal.SIGCONT)
+    await gone(supervisor)
+    go.touch()
+    assert (await watcher.ended("a")).phase is PodPhase.SUCCEEDED
+    assert runs.read_text() == "x"
+
+
 # Removal
 
 
