@@ -42,6 +42,7 @@ _LISTING = Listing(
         Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows),
     },
     joins={Entity.WORKFLOW: Join(here=_PLANS.workflow_id, there=tables.workflows.c.id)},
+    order=(_PLANS.created_at_us, _PLANS.id),
 )
 
 

@@ -64,20 +64,21 @@ class Listing:
     """Where a list is kept.
 
     `fields` has the listed entity and those its filters may name. Those whose columns are in another table are in
-    `joins` too. `order` breaks ties and is the order when none is asked for: it must be unique, and ascending it
-    keeps pages stable while rows are added.
+    `joins` too. `order` is the order when none is asked for, ascending; new rows belong at its end, so that pages do
+    not shift while one turns them. Its last column is unique, and breaks ties in every other order too.
     """
 
     entity: Entity
     table: Table
     fields: Mapping[Entity, Fields]
     joins: Mapping[Entity, Join] = field(default_factory=dict[Entity, Join])
-    order: ColumnElement[Any] | None = None
+    order: Sequence[ColumnElement[Any]] = ()
+    """Empty for the order of row numbers."""
 
     @property
-    def tie_breaker(self) -> ColumnElement[Any]:
+    def default_order(self) -> Sequence[ColumnElement[Any]]:
         """`order`, or the row number."""
-        return self.table.c.id if self.order is None else self.order
+        return self.order or (self.table.c.id,)
 
 
 def fields_of(entity: Entity, table: Table, **kept_elsewhere: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
@@ -109,11 +110,16 @@ def list_page(
     asked = window(request.limit, request.token, zero_is_all=zero_is_all)
     parsed = parse_filters(listing.entity, filters)
     sort = parse_sort(listing.entity, request.sort_by)
-    query = select(*columns).where(*scope, *_conditions(listing, parsed)).order_by(*_order(listing, sort))
+    order = _order(listing, sort)
+    row_id = listing.table.c.id
+    chosen = select(row_id).where(*scope, *_conditions(listing, parsed)).order_by(*order)
     if asked.rows_max is not None:
-        query = query.limit(asked.rows_max)
+        chosen = chosen.limit(asked.rows_max)
     if asked.offset:
-        query = query.offset(asked.offset)
+        chosen = chosen.offset(asked.offset)
+    # Whole messages are read for the chosen rows only: sorting would carry them all along.
+    ids = chosen.subquery("chosen")
+    query = select(*columns).join_from(ids, listing.table, row_id == ids.c.id).order_by(*order)
     return asked.page(connection.execute(query).all())
 
 
@@ -124,11 +130,12 @@ def names_field(filters: str, entity: Entity, name: str) -> bool:
 
 def _order(listing: Listing, sort: SortBy | None) -> list[ColumnElement[Any]]:
     if sort is None:
-        return [listing.tie_breaker.asc()]
+        return [key.asc() for key in listing.default_order]
     column = listing.fields[listing.entity].get(sort.field)
     if column is None:
         raise InvalidRequest(f"invalid sort key '{sort.field}'")
-    keys = [column] if column is listing.tie_breaker else [column, listing.tie_breaker]
+    tie_breaker = listing.default_order[-1]
+    keys = [column] if column is tie_breaker else [column, tie_breaker]
     return [key.desc() if sort.descending else key.asc() for key in keys]
 
 

@@ -22,7 +22,7 @@ _LISTING = Listing(
     Entity.PROJECT,
     tables.projects,
     fields={Entity.PROJECT: fields_of(Entity.PROJECT, tables.projects)},
-    order=_PROJECTS.identifier,
+    order=(_PROJECTS.identifier,),
 )
 _HIDE_ARCHIVED = f"ne(state,{Project.ARCHIVED})"
 

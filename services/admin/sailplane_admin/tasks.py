@@ -28,7 +28,12 @@ from .registration import (
 _TASKS = tables.tasks.c
 _GET = select(_TASKS.task).where(*is_version(tables.tasks))
 _INSERT = insert(tables.tasks)
-_LISTING = Listing(Entity.TASK, tables.tasks, fields={Entity.TASK: fields_of(Entity.TASK, tables.tasks)})
+_LISTING = Listing(
+    Entity.TASK,
+    tables.tasks,
+    fields={Entity.TASK: fields_of(Entity.TASK, tables.tasks)},
+    order=(_TASKS.created_at_us, _TASKS.id),
+)
 
 
 async def create(ports: AdminPorts, request: task_pb2.TaskCreateRequest) -> None:

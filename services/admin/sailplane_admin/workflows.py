@@ -37,7 +37,10 @@ _WORKFLOWS = tables.workflows.c
 _GET = select(_WORKFLOWS.workflow).where(*is_version(tables.workflows))
 _INSERT = insert(tables.workflows).returning(_WORKFLOWS.id)
 _LISTING = Listing(
-    Entity.WORKFLOW, tables.workflows, fields={Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows)}
+    Entity.WORKFLOW,
+    tables.workflows,
+    fields={Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows)},
+    order=(_WORKFLOWS.created_at_us, _WORKFLOWS.id),
 )
 
 
