@@ -5,7 +5,7 @@ transaction; within it every row touched is read once and written once, however 
 late or repeated changes nothing: from the queue it is dropped, to an RPC the refusal is raised.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,8 +29,6 @@ TOPIC = "events"
 DELIVERIES_AT_ONCE = 128
 
 log = structlog.get_logger(__name__)
-
-Changed = Callable[[Sequence[ExecutionId]], None]
 
 
 @dataclass(slots=True)
@@ -150,12 +148,11 @@ def _fold_task(folding: Folding, event: event_pb2.TaskExecutionEvent) -> None:
 
 
 class Consumer:
-    """Takes the engine's reports off the queue. `changed` is told which executions have news, after the commit."""
+    """Takes the engine's reports off the queue."""
 
-    def __init__(self, ports: AdminPorts, queue: Queue, changed: Changed) -> None:
+    def __init__(self, ports: AdminPorts, queue: Queue) -> None:
         self._ports = ports
         self._queue = queue
-        self._changed = changed
 
     async def run(self) -> None:
         """Record for ever."""
@@ -186,7 +183,6 @@ class Consumer:
         for error in await self._ports.store.write(change):
             log.debug("event_dropped", reason=str(error))
         await self._queue.ack(deliveries)
-        self._changed([ExecutionId.of(batch.execution_id) for batch in batches])
 
 
 def _parse(delivery: Delivery) -> queue_pb2.EventBatch:

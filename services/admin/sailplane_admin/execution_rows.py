@@ -34,6 +34,12 @@ def in_execution(table: Table, id: ExecutionId) -> list[ColumnElement[bool]]:
     ]
 
 
+def execution_key(table: Table) -> ColumnElement[str]:
+    """`project/domain/name` of the execution that rows of this table belong to, to join by."""
+    columns = table.c
+    return columns.execution_project + "/" + columns.execution_domain + "/" + columns.execution_name
+
+
 def execution_values(id: ExecutionId) -> dict[str, str]:
     """The columns that identify an execution."""
     return {"execution_project": id.project, "execution_domain": id.domain, "execution_name": id.name}

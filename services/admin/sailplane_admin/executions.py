@@ -22,7 +22,7 @@ from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import execution_orders, execution_rows, launch_plans, projects, single_tasks, tables
-from .execution_rows import execution_of, execution_values, find_execution, in_execution
+from .execution_rows import execution_key, execution_of, execution_values, find_execution, in_execution
 from .listing import Join, Listing, fields_of, list_page, names_field
 from .ports import AdminPorts
 from .registration import is_version, version_values
@@ -60,14 +60,7 @@ _LISTING = Listing(
         Entity.LAUNCH_PLAN: Join(_EXECUTIONS.launch_plan_id, tables.launch_plans.c.id),
         Entity.WORKFLOW: Join(_EXECUTIONS.workflow_id, tables.workflows.c.id),
         Entity.TASK: Join(_EXECUTIONS.task_id, tables.tasks.c.id),
-        Entity.EXECUTION_TAG: Join(
-            _EXECUTIONS.execution_project + "/" + _EXECUTIONS.execution_domain + "/" + _EXECUTIONS.execution_name,
-            tables.execution_tags.c.execution_project
-            + "/"
-            + tables.execution_tags.c.execution_domain
-            + "/"
-            + tables.execution_tags.c.execution_name,
-        ),
+        Entity.EXECUTION_TAG: Join(execution_key(tables.executions), execution_key(tables.execution_tags)),
     },
 )
 

@@ -1,0 +1,46 @@
+"""Admin, wired: from the ports to a service with a beginning and an end."""
+
+import asyncio
+from collections.abc import Sequence
+
+from sailplane_core.ports import Queue
+from sailplane_runtime.outbox import Relay
+
+from . import execution_orders, projects, schedules
+from .events import Consumer
+from .handlers.admin_service import AdminHandlers
+from .handlers.data_proxy import DataProxyHandlers
+from .ports import AdminPorts
+
+
+class Admin:
+    """The system of record and front door, as a service."""
+
+    def __init__(self, ports: AdminPorts, queue: Queue) -> None:
+        self._ports = ports
+        self._consumer = Consumer(ports, queue)
+        topics = (execution_orders.TOPIC, schedules.TOPIC)
+        self._relays = [Relay(ports.store, queue, topic, clock=ports.clock) for topic in topics]
+        self._consuming: asyncio.Task[None] | None = None
+
+    def grpc_services(self) -> Sequence[tuple[str, object]]:
+        """Full service names and their servicers."""
+        return [
+            ("sailplane.service.AdminService", AdminHandlers(self._ports)),
+            ("sailplane.service.DataProxyService", DataProxyHandlers(self._ports)),
+        ]
+
+    async def start(self) -> None:
+        """Tell what was not confirmed, then take reports."""
+        await projects.ensure_defaults(self._ports)
+        for relay in self._relays:
+            await relay.start()
+        self._consuming = asyncio.create_task(self._consumer.run(), name="admin-events")
+
+    async def stop(self) -> None:
+        """Stop at once. What is not committed is reported again after the next start."""
+        if self._consuming is not None:
+            self._consuming.cancel()
+            await asyncio.gather(self._consuming, return_exceptions=True)
+        for relay in self._relays:
+            await relay.stop()
