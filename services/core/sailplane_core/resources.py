@@ -107,7 +107,12 @@ def merge(*by_precedence: Needs) -> Needs:
 def _settle(
     name: str, request: str | None, limit: str | None, requests: dict[str, str], limits: dict[str, str]
 ) -> None:
-    """Take a weaker statement where it does not contradict the stronger ones already in `requests` and `limits`."""
+    """Take a weaker statement where it does not contradict the stronger ones already in `requests` and `limits`.
+
+    Who asks for more than the own limit gets the limit.
+    """
+    if not _at_most(request, limit):
+        request = limit
     if request is not None and name not in requests and _at_most(request, limits.get(name, limit)):
         requests[name] = request
     if limit is not None and name not in limits and _at_most(requests.get(name, request), limit):
