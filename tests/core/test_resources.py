@@ -70,23 +70,27 @@ def cpu(request: str = "", limit: str = "") -> Needs:
 
 
 @pytest.mark.parametrize(
-    ("by_precedence", "request_", "limit"),
+    ("override", "own", "defaults", "merged"),
     [
-        ([cpu("1")], "1", "1"),
-        ([cpu("", "2")], "2", "2"),
-        ([cpu("1", "2")], "1", "2"),
-        ([cpu(), cpu("1", "2")], "1", "2"),
-        ([cpu("3"), cpu("1", "2")], "3", "3"),
-        ([cpu("500m"), cpu("1", "2")], "500m", "2"),
-        ([cpu("", "500m"), cpu("1", "2")], "500m", "500m"),
-        ([cpu("", "4"), cpu("1", "2")], "1", "4"),
-        ([cpu("1"), cpu(), cpu("100m", "500m")], "1", "1"),
-        ([cpu("1"), cpu(), cpu("100m", "8")], "1", "8"),
-        ([cpu("4", "2")], "2", "2"),
+        (cpu(), cpu("1"), cpu(), cpu("1", "1")),
+        (cpu(), cpu("", "2"), cpu(), cpu("2", "2")),
+        (cpu(), cpu("1", "2"), cpu(), cpu("1", "2")),
+        (cpu(), cpu("4", "2"), cpu(), cpu("2", "2")),
+        (cpu("3"), cpu("1", "2"), cpu(), cpu("3", "3")),
+        (cpu("500m"), cpu("1", "2"), cpu(), cpu("500m", "2")),
+        (cpu("", "500m"), cpu("1", "2"), cpu(), cpu("500m", "500m")),
+        (cpu("", "4"), cpu("1", "2"), cpu(), cpu("1", "4")),
+        (cpu(), cpu("1"), cpu("100m", "8"), cpu("1", "1")),
+        (cpu(), cpu("", "2"), cpu("100m", "8"), cpu("2", "2")),
+        (cpu("1"), cpu(), cpu("100m", "8"), cpu("1", "1")),
+        (cpu(), cpu(), cpu("100m", "8"), cpu("100m", "8")),
+        (cpu(), cpu(), cpu("100m"), cpu("100m", "100m")),
     ],
 )
-def test_the_stronger_word_counts_and_the_weaker_follows(by_precedence: list[Needs], request_: str, limit: str) -> None:
-    assert merge(*by_precedence) == cpu(request_, limit)
+def test_the_stronger_word_counts_and_the_weaker_follows(
+    override: Needs, own: Needs, defaults: Needs, merged: Needs
+) -> None:
+    assert merge(override, own, defaults) == merged
 
 
 def test_resources_are_settled_one_by_one() -> None:
@@ -95,4 +99,4 @@ def test_resources_are_settled_one_by_one() -> None:
     )
     assert merged.requests == {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "1"}
     assert merged.manifest["limits"] == {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "1"}
-    assert merge().manifest == {}
+    assert merge(cpu(), cpu(), cpu()).manifest == {}

@@ -86,18 +86,21 @@ def needs_of(resources: tasks_pb2.Resources) -> Needs:
     return Needs(_by_name(resources.requests), _by_name(resources.limits))
 
 
-def merge(*by_precedence: Needs) -> Needs:
-    """One statement out of several, the first of them having the most to say, for each resource on its own.
+def merge(override: Needs, own: Needs, defaults: Needs) -> Needs:
+    """One statement out of the node's override, the task's own and the platform's defaults, for each resource.
 
-    A request that nobody states is the limit, and a limit that nobody states is the request, but whoever states
-    either comes before the defaults of those after it: a node that asks for 4 cores of a task limited to 2 gets 4.
+    An override that contradicts what the task says of the other part takes it along: a node that asks for 4 cores of
+    a task limited to 2 gets 4. A request that neither states is the limit, a limit that neither states the request.
+    The defaults count for resources of which neither says anything.
     """
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
-    for needs in by_precedence:
+    for needs in (override, own):
         for name in {**needs.requests, **needs.limits}:
-            request, limit = needs.requests.get(name), needs.limits.get(name)
-            _settle(name, request, limit, requests, limits)
+            _settle(name, needs.requests.get(name), needs.limits.get(name), requests, limits)
+    for name in {**defaults.requests, **defaults.limits}:
+        if name not in requests and name not in limits:
+            _settle(name, defaults.requests.get(name), defaults.limits.get(name), requests, limits)
     for name in list({**requests, **limits}):
         requests.setdefault(name, limits.get(name, ""))
         limits.setdefault(name, requests[name])
