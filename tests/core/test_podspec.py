@@ -176,6 +176,7 @@ def pod_template(**spec: Any) -> dict[str, Any]:
         (pod_template(containers=[{"name": "a", "args": "b"}]), "k8s_pod.pod_spec.args"),
         (pod_template(containers=[{"name": "a", "command": [1]}]), "k8s_pod.pod_spec.command"),
         (pod_template(containers=[{"name": "a", "resources": {"limits": {"cpu": "all"}}}]), "'all'"),
+        (pod_template(containers=[{"name": "a", "resources": "all"}]), "k8s_pod.pod_spec.resources.requests"),
     ],
 )
 def test_what_makes_no_pod_says_why(template: dict[str, Any], said: str) -> None:

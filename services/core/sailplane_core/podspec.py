@@ -19,7 +19,7 @@ from .errors import InvalidRequest
 from .ids import ExecutionId, pod_name
 from .literal_text import struct_json
 from .ports import Pod
-from .resources import NO_NEEDS, Needs, merge, needs_of
+from .resources import NO_NEEDS, Needs, merge, needs_of, parse_quantity
 from .templating import TemplateValues, render_all, uses
 
 PRIMARY_CONTAINER_ANNOTATION = "primary_container_name"
@@ -147,8 +147,9 @@ def _completed(context: PodContext, container: Manifest, is_primary: bool) -> Ma
         "env": [*_env(context, literal), *referring],
     }
     if is_primary:
-        own_resources = cast("dict[str, dict[str, object]]", container.get("resources") or {})
-        done |= _needs(context, Needs(_texts(own_resources.get("requests")), _texts(own_resources.get("limits"))))
+        own_resources = container.get("resources")
+        own_needs = Needs(_quantities(own_resources, "requests"), _quantities(own_resources, "limits"))
+        done |= _needs(context, own_needs)
         if context.overrides.container_image:
             done["image"] = context.overrides.container_image
         done["terminationMessagePolicy"] = "FallbackToLogsOnError"
@@ -176,8 +177,17 @@ def _list(value: object, field_name: str) -> list[object]:
     return cast("list[object]", value or [])
 
 
-def _texts(quantities: dict[str, object] | None) -> dict[str, str]:
-    return {name: str(value) for name, value in (quantities or {}).items()}
+def _quantities(resources: object, part: str) -> dict[str, str]:
+    """`requests` or `limits` of a Pod template's container, whose quantities may be numbers."""
+    given = cast("Manifest", resources).get(part) if isinstance(resources, dict) else resources
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise InvalidRequest.invalid(f"k8s_pod.pod_spec.resources.{part}", "an object is expected")
+    found = {name: str(value) for name, value in cast("Manifest", given).items()}
+    for quantity in found.values():
+        parse_quantity(quantity)
+    return found
 
 
 def _spec_frame(context: PodContext, given: Mapping[str, Any] | None = None) -> Manifest:
