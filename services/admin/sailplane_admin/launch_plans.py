@@ -63,7 +63,7 @@ async def create(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanCreateReq
     plan = launch_plan.augmented(request.id, request.spec, interface, check_cron)
     now_us = tables.time_us(ports.clock.now())
 
-    def change(transaction: Transaction) -> None:
+    def change(transaction: Transaction) -> bytes | None:
         connection = transaction.connection
         projects.require_active(connection, ports.settings, id.project, id.domain)
         present = connection.execute(_FIND, version_values(id)).one_or_none()
@@ -73,9 +73,12 @@ async def create(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanCreateReq
             values = _columns(plan, workflow.id, now_us, is_implicit=False)
             connection.execute(_UPDATE, {"row_id": present.id, **values})
         else:
-            refuse("launch plan", id, _registered(LaunchPlan.FromString(present.plan)), _registered(plan))
+            return present.plan
+        return None
 
-    await write_once(ports.store, change)
+    present = await write_once(ports.store, change)
+    if present is not None:
+        await refuse("launch plan", id, _registered(LaunchPlan.FromString(present)), _registered(plan))
 
 
 def implicit(id: EntityId, interface: interface_pb2.TypedInterface) -> LaunchPlan:

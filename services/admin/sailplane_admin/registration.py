@@ -1,11 +1,12 @@
 """What registering a version means, the same for tasks, workflows and launch plans: versions are immutable."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from google.protobuf.message import Message
 from sailplane_core import structure
-from sailplane_core.errors import DifferentStructure, IdenticalStructure, InvalidRequest
+from sailplane_core.errors import DifferentStructure, IdenticalStructure, InvalidRequest, SailplaneError
 from sailplane_core.ids import EntityId
 from sailplane_protos.admin import common_pb2, description_entity_pb2
 from sailplane_runtime.store.port import Store, Transaction
@@ -17,6 +18,8 @@ from . import tables
 T = TypeVar("T")
 
 SHORT_DESCRIPTION_CHARS_MAX = 255
+INLINE_BYTES_MAX = 16 * 1024
+"""Compiling or comparing a message of this size takes some 20 ms, for which the event loop can wait."""
 
 _INSERT_NAME = text(
     "INSERT INTO named_entities"
@@ -37,7 +40,7 @@ def version_values(id: EntityId) -> dict[str, Any]:
 
 
 async def write_once(store: Store, change: Callable[[Transaction], T]) -> T:
-    """Run a change that looks for a row, and inserts it if there is none.
+    """Run a change that looks for a row, and inserts it if there is none. Gives what it gives.
 
     When another process inserts it in between, the change is run again and finds it.
     """
@@ -47,11 +50,20 @@ async def write_once(store: Store, change: Callable[[Transaction], T]) -> T:
         return await store.write(change)
 
 
-def refuse(kind: str, id: EntityId, before: Message, after: Message) -> NoReturn:
+async def refuse(kind: str, id: EntityId, before: Message, after: Message) -> NoReturn:
     """The version is taken: by the same content, or by another. `kind` is the word for people (`launch plan`)."""
+    raise await inline_or_thread(after.ByteSize(), lambda: _refusal(kind, id, before, after))
+
+
+def _refusal(kind: str, id: EntityId, before: Message, after: Message) -> SailplaneError:
     if structure.same(before, after):
-        raise IdenticalStructure(kind, str(id))
-    raise DifferentStructure(kind, str(id), structure.diff(before, after))
+        return IdenticalStructure(kind, str(id))
+    return DifferentStructure(kind, str(id), structure.diff(before, after))
+
+
+async def inline_or_thread(size_bytes: int, compute: Callable[[], T]) -> T:
+    """Compute something about messages of this size: at once, or on a thread so that others are answered meanwhile."""
+    return compute() if size_bytes <= INLINE_BYTES_MAX else await asyncio.to_thread(compute)
 
 
 def register_name(

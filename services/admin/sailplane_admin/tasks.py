@@ -54,18 +54,21 @@ async def create(ports: AdminPorts, request: task_pb2.TaskCreateRequest) -> None
         "task": task.SerializeToString(),
     }
 
-    def change(transaction: Transaction) -> None:
+    def change(transaction: Transaction) -> bytes | None:
         connection = transaction.connection
         projects.require_active(connection, ports.settings, id.project, id.domain)
-        present = connection.execute(_GET, version_values(id)).one_or_none()
+        present = _read(connection, id)
         if present is not None:
-            refuse("task", id, task_pb2.Task.FromString(present.task).closure.compiled_task, compiled)
+            return present
         connection.execute(_INSERT, row)
         register_name(connection, id, now_us)
         if request.spec.HasField("description"):
             put_description(connection, id, request.spec.description, now_us)
+        return None
 
-    await write_once(ports.store, change)
+    present = await write_once(ports.store, change)
+    if present is not None:
+        await refuse("task", id, task_pb2.Task.FromString(present).closure.compiled_task, compiled)
 
 
 async def load(ports: AdminPorts, id: EntityId) -> task_pb2.Task:

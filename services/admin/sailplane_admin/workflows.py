@@ -1,6 +1,5 @@
 """Workflows: their versions, compiled when they are registered. With each goes a launch plan."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from .listing import Listing, fields_of, list_page
 from .ports import AdminPorts
 from .registration import (
     check_description,
+    inline_or_thread,
     is_version,
     put_description,
     refuse,
@@ -29,9 +29,6 @@ from .registration import (
 )
 
 Workflow = workflow_pb2.Workflow
-
-COMPILE_INLINE_BYTES_MAX = 64 * 1024
-"""A larger workflow is compiled on a thread, so that others are answered meanwhile."""
 
 _WORKFLOWS = tables.workflows.c
 _GET = select(_WORKFLOWS.workflow).where(*is_version(tables.workflows))
@@ -65,24 +62,28 @@ async def create(ports: AdminPorts, request: workflow_pb2.WorkflowCreateRequest)
     now_us = tables.time_us(ports.clock.now())
     prepared = await prepare(ports, id, request.spec, now_us)
 
-    def change(transaction: Transaction) -> None:
+    def change(transaction: Transaction) -> bytes | None:
         connection = transaction.connection
         projects.require_active(connection, ports.settings, id.project, id.domain)
-        present = find_compiled(connection, id)
+        present = _read(connection, id)
         if present is not None:
-            refuse("workflow", id, present, prepared.closure)
+            return present
         row_id = insert_prepared(connection, prepared, now_us)
         if not launch_plans.is_registered(connection, EntityId.of(prepared.plan.id)):
             launch_plans.insert_plan(connection, prepared.plan, row_id, now_us, is_implicit=True)
         if request.spec.HasField("description"):
             put_description(connection, id, request.spec.description, now_us)
+        return None
 
-    await write_once(ports.store, change)
+    present = await write_once(ports.store, change)
+    if present is not None:
+        await refuse("workflow", id, Workflow.FromString(present).closure.compiled_workflow, prepared.closure)
 
 
 async def prepare(ports: AdminPorts, id: EntityId, spec: workflow_pb2.WorkflowSpec, now_us: int) -> Prepared:
     """Load what the workflow refers to, and compile it. Raises `CompileFailed`."""
-    required = required_entities(spec.template, spec.sub_workflows)
+    size_bytes = spec.ByteSize()
+    required = await inline_or_thread(size_bytes, lambda: required_entities(spec.template, spec.sub_workflows))
     known_tasks = await tasks.load_compiled(ports, required.tasks)
     known_plans = await launch_plans.load_many(ports, required.launch_plans)
 
@@ -92,9 +93,7 @@ async def prepare(ports: AdminPorts, id: EntityId, spec: workflow_pb2.WorkflowSp
         )
         return _prepared(id, spec, closure, now_us)
 
-    if spec.ByteSize() <= COMPILE_INLINE_BYTES_MAX:
-        return build()
-    return await asyncio.to_thread(build)
+    return await inline_or_thread(size_bytes, build)
 
 
 def _prepared(
@@ -115,12 +114,6 @@ def _prepared(
         "workflow": workflow.SerializeToString(),
     }
     return Prepared(id, closure, row, launch_plans.implicit(id, interface))
-
-
-def find_compiled(connection: Connection, id: EntityId) -> compiler_pb2.CompiledWorkflowClosure | None:
-    """What is registered under this id."""
-    data = _read(connection, id)
-    return None if data is None else Workflow.FromString(data).closure.compiled_workflow
 
 
 def insert_prepared(

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from sailplane_admin import launch_plans, tables, tasks, workflows
+from sailplane_admin import launch_plans, projects, tables, tasks, workflows
 from sailplane_admin.ports import AdminPorts
-from sailplane_core.errors import DifferentStructure, IdenticalStructure, InvalidRequest, NotFound
+from sailplane_core.errors import DifferentStructure, IdenticalStructure, InactiveProject, InvalidRequest, NotFound
 from sailplane_core.ids import EntityId
 from sailplane_core.ports import Message
-from sailplane_protos.admin import launch_plan_pb2
+from sailplane_protos.admin import launch_plan_pb2, project_pb2
 from sailplane_protos.core import identifier_pb2
 from sailplane_protos.scheduler import queue_pb2
 from sailplane_runtime.clock import ManualClock
@@ -120,6 +120,14 @@ async def test_of_identical_creates_at_once_one_succeeds(ports: AdminPorts, name
         *(launch_plans.create(ports, requests.plan(name)) for _ in range(4)), return_exceptions=True
     )
     assert [type(result) for result in results if result is not None] == [IdenticalStructure] * 3
+
+
+async def test_an_archived_project_takes_none(ports: AdminPorts) -> None:
+    await projects.update_project(ports, project_pb2.Project(id=requests.PROJECT, state=project_pb2.Project.ARCHIVED))
+    with pytest.raises(InactiveProject):
+        await launch_plans.create(ports, requests.plan("plan"))
+    with pytest.raises(NotFound):
+        await get(ports, "plan")
 
 
 async def test_its_workflow_must_be_registered(ports: AdminPorts) -> None:

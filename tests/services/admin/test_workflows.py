@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sailplane_admin import launch_plans, named_entities, projects, single_tasks, tables, tasks, workflows
+from sailplane_admin import launch_plans, named_entities, projects, registration, single_tasks, tables, tasks, workflows
 from sailplane_admin.ports import AdminPorts, AdminSettings
 from sailplane_core.errors import (
     CompileFailed,
@@ -101,10 +101,15 @@ async def test_a_workflow_has_a_limit_of_nodes(ports: AdminPorts) -> None:
 
 async def test_a_large_workflow_is_registered_like_a_small_one(ports: AdminPorts) -> None:
     request = requests.workflow(tasks=["double"] * 1_000)
-    assert request.spec.ByteSize() > workflows.COMPILE_INLINE_BYTES_MAX
+    assert request.spec.ByteSize() > registration.INLINE_BYTES_MAX
     await workflows.create(ports, request)
     workflow = await workflows.get(ports, requests.get(request.id))
     assert len(workflow.closure.compiled_workflow.primary.template.nodes) == 1_002
+    with pytest.raises(IdenticalStructure):
+        await workflows.create(ports, request)
+    request.spec.template.nodes[500].metadata.name = "another"
+    with pytest.raises(DifferentStructure, match="nodes/502/metadata"):
+        await workflows.create(ports, request)
 
 
 @pytest.mark.parametrize(
