@@ -49,6 +49,7 @@ TASKS = tasks(
     maybe=({"x": optional(INT)}, {}),
     either=({"x": union(INT, list_of(INT), list_of(STR))}, {}),
     color=({"c": enum("red", "green")}, {"c": enum("red", "green")}),
+    hue=({"c": optional(enum("red", "green"))}, {}),
     say=({"s": STR}, {}),
     point=({}, {"p": POINT}),
     loose=({}, {"p": STRUCT}),
@@ -129,6 +130,8 @@ BINDINGS = {
     "a list that fits no alternative": ([run("n0", "either", x=[1.5])], {("IncompatibleBindingUnionValue", "n0")}),
     "a map that fits no alternative": ([run("n0", "either", x={})], {("IncompatibleBindingUnionValue", "n0")}),
     "no value of an enum": ([run("n0", "color", c="blue")], {("IllegalEnumValue", "n0")}),
+    "an optional enum": ([run("n0", "hue", c=choice("blue", STR))], {("IllegalEnumValue", "n0")}),
+    "a value that is not what it says": ([run("n0", "maybe", x=choice("a", INT))], {("UnrecognizedValue", "n0")}),
     "an empty scalar": ([run("n0", "use", x=Data(scalar=literals_pb2.Scalar()))], {("UnrecognizedValue", "n0")}),
     "a stored value of another type": (
         [run("n0", "use", x=Data(offloaded_metadata=offloaded(STR).offloaded_metadata))],
@@ -145,6 +148,10 @@ ATTRIBUTES = {
     "a named element of a list": (
         [run("n0", "many", xs=[]), run("n1", "use", x=promise("n0.ys", "a"))],
         {("FieldNotFound", "n1")},
+    ),
+    "an optional field's field of another type": (
+        [run("n0", "point"), run("n1", "say", s=promise("n0.p", "maybe", "z"))],
+        {("MismatchingTypes", "n1")},
     ),
     "an index of a structure": (
         [run("n0", "point"), run("n1", "use", x=promise("n0.p", 0))],
@@ -229,6 +236,14 @@ GATES = {
     ),
     "an approved value where another type is declared": (
         [MAKE, gate("n1", APPROVE, x="n0.x"), run("n2", "say", s="n1.x")],
+        {("MismatchingTypes", "n2")},
+    ),
+    "an approved list where another type is declared": (
+        [gate("n1", APPROVE, x=[1, "a"]), run("n2", "many", xs="n1.x")],
+        {("MismatchingTypes", "n2")},
+    ),
+    "an approved map where another type is declared": (
+        [gate("n1", APPROVE, x={"k": "a"}), run("n2", "table", m="n1.x")],
         {("MismatchingTypes", "n2")},
     ),
     "an output of a pause": ([gate("n0", SLEEP), run("n1", "use", x="n0.x")], {("VariableNameNotFound", "n1")}),
@@ -320,6 +335,12 @@ GOOD = {
     "a signal": [gate("n0", SIGNAL), run("n1", "use", x="n0.v")],
     "an approval passes on what it got": [MAKE, gate("n1", APPROVE, x="n0.x"), run("n2", "use", x="n1.x")],
     "an approval of a list": [MAKE, gate("n1", APPROVE, x=["n0.x"]), run("n2", "many", xs="n1.x")],
+    "an approval of an empty list": [gate("n1", APPROVE, x=[]), run("n2", "many", xs="n1.x")],
+    "an approval of what nobody knows": [
+        run("n0", "loose"),
+        gate("n1", APPROVE, x=[promise("n0.p", "a")]),
+        run("n2", "many", xs="n1.x"),
+    ],
     "nodes in any order": [run("n2", "use", x="n1.x"), gate("n1", APPROVE, x="n0.x"), MAKE],
     "a branch gives what all cases give": [
         branch("n0", {"c": ".i"}, (equals("c", 1), inner()), otherwise=inner(id="n1")),

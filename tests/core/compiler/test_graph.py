@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 from core.compiler.building import (
+    array,
     branch,
     compiled,
     downstream,
@@ -58,9 +59,10 @@ def test_the_end_node_waits_for_nodes_that_nobody_waits_for() -> None:
 
 
 def test_upstream_ids_are_sorted_and_name_only_written_nodes() -> None:
-    template = workflow(run("a", "make"), run("b", "make"), run("c", "make", after=["b", START_NODE_ID, "", "a", "b"]))
-    nodes = {one.id: one for one in compiled(template, TASKS).primary.template.nodes}
-    assert list(nodes["c"].upstream_node_ids) == ["a", "b"]
+    names = list("abcdefgh")
+    last = run("z", "make", after=[*reversed(names), START_NODE_ID, "", "b"])
+    nodes = compiled(workflow(*(run(name, "make") for name in names), last), TASKS).primary.template.nodes
+    assert list(nodes[-1].upstream_node_ids) == names
 
 
 def test_nodes_of_cases_are_named_after_their_branch_and_are_not_in_the_graph() -> None:
@@ -88,6 +90,13 @@ def test_a_branch_waits_for_what_its_cases_may_need() -> None:
         branch("n1", {"c": 1}, (equals("c", 1), run("n0", "use", x="n0.x")), otherwise="no"),
     )
     assert upstream(compiled(template, TASKS).primary)["n1"] == ["n0"]
+
+
+def test_what_an_array_runs_refers_to_nodes_in_the_same_form() -> None:
+    template = workflow(array("n0", run("i", "use", x=".i"), {"x": ".i"}), inputs={"i": INT})
+    inner = compiled(template, TASKS).primary.template.nodes[2].array_node.node
+    assert inner.id == "i"
+    assert inner.inputs[0].binding.promise.node_id == START_NODE_ID
 
 
 def test_interface_maps_are_there_even_when_empty() -> None:
@@ -156,6 +165,13 @@ class TestCycles:
         approve = workflow_pb2.ApproveCondition(signal_id="s")
         template = workflow(gate("a", approve, x="b.x"), gate("b", approve, x="a.x"), run("c", "use", x="b.x"))
         assert found(template, TASKS) == {("CycleDetected", "a")}
+
+    def test_a_knot_is_reported_by_a_few_cycles_not_by_all_in_it(self) -> None:
+        nodes = [run(name, "make", after=list("abcd")) for name in "abcd"]
+        assert len(problems(workflow(*nodes), TASKS)) == 4  # each waits for itself
+        for node in nodes:
+            node.upstream_node_ids.remove(node.id)
+        assert len(problems(workflow(*nodes), TASKS)) == 2
 
     def test_each_cycle_is_reported(self) -> None:
         template = workflow(

@@ -33,7 +33,7 @@ from google.protobuf import duration_pb2, struct_pb2, timestamp_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from sailplane_core.errors import InvalidRequest
-from sailplane_core.types import accepts, castable, describe, is_optional, type_of
+from sailplane_core.types import accepts, castable, describe, is_optional, type_of, variants
 from sailplane_protos.core import literals_pb2, types_pb2
 
 Scalar, Primitive = literals_pb2.Scalar, literals_pb2.Primitive
@@ -88,6 +88,14 @@ TYPES = [
 @pytest.mark.parametrize(("literal", "expected"), TYPES)
 def test_the_type_of_a_value(literal: Literal, expected: Type) -> None:
     assert type_of(literal) == expected
+
+
+def test_the_order_of_elements_makes_no_difference() -> None:
+    assert type_of(value([1, "a", 1.5])) == type_of(value([1.5, "a", 1]))
+
+
+def test_alternatives_come_in_the_order_they_are_written() -> None:
+    assert list(variants(union(union(INT, STR), FLOAT))) == [INT, STR, FLOAT]
 
 
 @pytest.mark.parametrize(

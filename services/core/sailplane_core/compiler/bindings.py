@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sailplane_protos.core import literals_pb2, types_pb2
 
 from ..errors import InvalidRequest, Problem
-from ..types import accepts, castable, is_none, is_optional, type_of
+from ..types import accepts, castable, is_none, is_optional, type_of, variants
 from . import problems, walk
 from .interfaces import Outputs
 
@@ -86,16 +86,12 @@ class _Sink:
                     literal = literals_pb2.Literal(offloaded_metadata=data.offloaded_metadata)
                 return self._literal_type(literal, found)
             case "collection" | "map" as shape:
-                parts = [self.resolve(part, found) for part in walk.inner_data(data)]
-                known = [part for part in parts if part is not None]
-                if len(known) < len(parts) or any(part != known[0] for part in known):
+                part = _one_type([self.resolve(part, found) for part in walk.inner_data(data)])
+                if part is None:
                     return None
-                part = known[0] if known else types_pb2.LiteralType(simple=types_pb2.NONE)
                 is_list = shape == "collection"
-                return (
-                    types_pb2.LiteralType(collection_type=part)
-                    if is_list
-                    else types_pb2.LiteralType(map_value_type=part)
+                return types_pb2.LiteralType(
+                    collection_type=part if is_list else None, map_value_type=None if is_list else part
                 )
             case None:
                 found.append(problems.value_required(self.node_id, f"The binding of {self.variable!r}"))
@@ -106,9 +102,12 @@ class _Sink:
         own = self._literal_type(literal, found)
         if own is None or accepts(wanted, literal):
             return found
-        if castable(own, wanted):
+        what = f"The value of {self.variable!r}"
+        if not castable(own, wanted):
+            return [problems.mismatching_types(self.node_id, what, own, wanted)]
+        if any(variant.HasField("enum_type") for variant in variants(wanted)):
             return [problems.illegal_enum_value(self.node_id, self.variable, wanted)]
-        return [problems.mismatching_types(self.node_id, f"The value of {self.variable!r}", own, wanted)]
+        return [problems.unrecognized_value(self.node_id, what, "it is not of the type that it names")]
 
     def _literal_type(self, literal: literals_pb2.Literal, found: list[Problem]) -> types_pb2.LiteralType | None:
         try:
@@ -161,6 +160,19 @@ class _Sink:
                 found.append(problems.field_not_found(self.node_id, _name(promise), source, _step_text(step)))
             source = inner
         return source
+
+
+def _one_type(parts: Iterable[types_pb2.LiteralType | None]) -> types_pb2.LiteralType | None:
+    """The type of elements of these types; None if one of them is not known."""
+    distinct: list[types_pb2.LiteralType] = []
+    for part in parts:
+        if part is None:
+            return None
+        if part not in distinct:
+            distinct.append(part)
+    if len(distinct) > 1:
+        return types_pb2.LiteralType(union_type=types_pb2.UnionType(variants=distinct))
+    return distinct[0] if distinct else types_pb2.LiteralType(simple=types_pb2.NONE)
 
 
 def _attribute(

@@ -1,6 +1,6 @@
 """A workflow with everything it needs to run, in one message."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sailplane_protos.admin import launch_plan_pb2
@@ -50,7 +50,6 @@ def compile_workflow(
     )
 
 
-def _raise_if_any(entity: str, found: Iterable[Problem]) -> None:
-    problems = list(dict.fromkeys(found))
-    if problems:
-        raise CompileFailed(entity, problems)
+def _raise_if_any(entity: str, found: Sequence[Problem]) -> None:
+    if found:
+        raise CompileFailed(entity, found)

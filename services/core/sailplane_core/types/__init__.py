@@ -14,6 +14,6 @@ from .casting import castable
 from .inference import type_of
 from .naming import describe
 from .nesting import NESTING_MAX
-from .variants import is_none, is_optional
+from .variants import is_none, is_optional, variants
 
-__all__ = ["NESTING_MAX", "accepts", "castable", "describe", "is_none", "is_optional", "type_of"]
+__all__ = ["NESTING_MAX", "accepts", "castable", "describe", "is_none", "is_optional", "type_of", "variants"]
