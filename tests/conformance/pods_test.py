@@ -131,7 +131,7 @@ async def test_a_process_sees_its_own_surroundings_and_nothing_of_ours(
     assert env["GREETING"] == "hello $(NAME)"  # a variable can refer to those before it only
     assert env["PATH"].startswith(f"{world.python_env}/bin:")
     assert Path(cwd).is_relative_to(world.attempt("a"))
-    assert Path(temporary).is_relative_to(world.attempt("a"))
+    assert Path(temporary).is_relative_to(world.directory / "data/tmp")
     assert stdin == ""
     # Standard streams, the listing itself, and a fork's pipe to its zygote.
     assert len(fds) == 4 + world.warm
@@ -316,10 +316,11 @@ async def test_a_pod_taken_over_but_not_started_is_started(world: PodWorld) -> N
 
 
 @pytest.mark.needs("directories")
-async def test_a_pod_that_was_not_taken_over_is_forgotten(world: PodWorld) -> None:
+@pytest.mark.parametrize("left", ["pod.json.tmp", "pod.json"])
+async def test_a_pod_that_was_not_taken_over_whole_is_forgotten(world: PodWorld, left: str) -> None:
     await world.start()
     world.attempt("a").mkdir(parents=True)
-    (world.attempt("a") / "pod.json.tmp").write_text('{"name"')
+    (world.attempt("a") / left).write_text('{"name"')
     launcher, watcher = await world.restart()
     await launcher.ensure(python("a", "pass"))
     assert (await watcher.ended("a")).phase is PodPhase.SUCCEEDED
@@ -371,8 +372,7 @@ async def test_a_start_asked_for_by_two_launchers_happens_once(world: PodWorld) 
     os.kill(supervisor, signal.SIGSTOP)
     runs, go = world.directory / "runs", world.directory / "go"
     code = (
-        f"import os, time\nopen({str(runs)!r}, 'a').write('x')\n"
-        f"while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+        f"import os, time\nopen({str(runs)!r}, 'a').write('x')\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)"
     )
     await launcher.ensure(python("a", code))  # the request waits in the socket of the stopped supervisor
     launcher, watcher = await world.restart()
@@ -382,6 +382,18 @@ async def test_a_start_asked_for_by_two_launchers_happens_once(world: PodWorld) 
     go.touch()
     assert (await watcher.ended("a")).phase is PodPhase.SUCCEEDED
     assert runs.read_text() == "x"
+
+
+@pytest.mark.needs("directories")
+async def test_temporary_files_of_a_removal_that_was_cut_short_are_deleted(world: PodWorld) -> None:
+    launcher, watcher = await world.start()
+    await launcher.ensure(python("a", "import tempfile\ntempfile.mkdtemp()"))
+    await watcher.ended("a")
+    await world.stop()
+    world.attempt("a").rename(world.attempt(".removed-a-1"))
+    await world.start()
+    assert not list((world.directory / "data/tmp").iterdir())
+    assert not world.attempt(".removed-a-1").exists()
 
 
 # Removal
@@ -412,6 +424,7 @@ async def test_removal_ends_everything_that_was_started(world: PodWorld, stubbor
     await gone(process)
     await gone(child)
     assert not world.attempt("a").exists()
+    assert not list((world.directory / "data/tmp").iterdir())
     with pytest.raises(NotFound):
         await anext(launcher.log(NAMESPACE, "a", ""))
 

@@ -1,22 +1,26 @@
 """One directory per attempt, and what can be learnt from it after any crash.
 
-    <root>/<namespace>/<name>/
+    <data directory>/pods/<namespace>/<name>/
         pod.json   the Pod, put there by rename: from then on it's ensured
         claim      who may start it, then which process it is; created once, by whoever starts it
         exit       how it ended, put there by rename
         log        its standard output and errors
         work/      its working directory and home
-        tmp/       its temporary files
         inputs/ outputs/   the files of a container without an SDK
+    <data directory>/tmp/<hash of both names>/
+                   its temporary files; the path is short, because sockets are made there, whose path may have no
+                   more than 107 characters
 
 Nothing here is flushed to the disk: the directory has to outlive processes, not the machine, whose end ends the
 attempts too.
 """
 
+import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +31,8 @@ from sailplane_core.ports import Pod
 from . import sailplane_supervisor as supervisor
 
 _REMOVED_PREFIX = ".removed-"
-_BEFORE_ENSURED = frozenset({"work", "tmp", "pod.json.tmp"})
+_BEFORE_ENSURED = frozenset({"work", "pod.json.tmp"})
+_TMP_NAME = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,8 @@ class AttemptFiles:
     @property
     def tmp(self) -> Path:
         """Its TMPDIR."""
-        return self.path / "tmp"
+        name = f"{self.path.parent.name}/{self.path.name}"
+        return self.path.parents[2] / "tmp" / hashlib.sha256(name.encode()).hexdigest()[:16]
 
     @property
     def log(self) -> Path:
@@ -139,7 +145,7 @@ class AttemptFiles:
     def create(self, pod: Pod, ensured_at: datetime) -> None:
         """Take the Pod over. Raises `OSError`."""
         self.work.mkdir(parents=True, exist_ok=True)
-        self.tmp.mkdir(exist_ok=True)
+        self.tmp.mkdir(parents=True, exist_ok=True)
         content = {
             "name": pod.name,
             "namespace": pod.namespace,
@@ -152,10 +158,10 @@ class AttemptFiles:
         incoming.replace(self.path / "pod.json")
 
     def read(self) -> tuple[Pod, datetime] | None:
-        """The Pod and when it was ensured; None when it never was, whole."""
+        """The Pod and when it was ensured; None when it never was, or a power cut left nothing legible."""
         try:
             content = json.loads((self.path / "pod.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             return None
         pod = Pod(content["name"], content["namespace"], content["primary_container"], content["manifest"])
         return pod, datetime.fromtimestamp(content["ensured_at"], UTC)
@@ -200,14 +206,14 @@ class AttemptFiles:
         os.close(fd)
         return True
 
-    def discard(self) -> Path | None:
-        """Take the directory out of sight at once; where it is now, to be deleted."""
+    def discard(self) -> list[Path]:
+        """Take the directory out of sight at once; what is to be deleted now."""
         target = self.path.with_name(f"{_REMOVED_PREFIX}{self.path.name}-{os.getpid()}")
         try:
             self.path.replace(target)
         except FileNotFoundError:
-            return None
-        return target
+            return [self.tmp]
+        return [self.tmp, target]
 
     def log_tail(self, bytes_max: int) -> str:
         """The end of its output, from the beginning of a line where it is cut."""
@@ -231,6 +237,14 @@ def scan(root: Path) -> Iterator[AttemptFiles]:
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 yield AttemptFiles(entry)
+
+
+def clear_tmp(root: Path, kept: Iterable[AttemptFiles]) -> None:
+    """Delete the temporary files of attempts that were removed."""
+    wanted = {files.tmp for files in kept}
+    for entry in _directories(root.parent / "tmp"):
+        if entry not in wanted and _TMP_NAME.fullmatch(entry.name):
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _directories(path: Path) -> list[Path]:

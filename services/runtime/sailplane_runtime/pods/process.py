@@ -24,7 +24,7 @@ from sailplane_core.ports import BlobStore, Clock, Pod, PodStatus
 
 from . import copilot, liveness
 from .attempt import Attempt, Stage
-from .attempt_files import AttemptFiles, Exit, ProcessId, scan
+from .attempt_files import AttemptFiles, Exit, ProcessId, clear_tmp, scan
 from .capacity import Admission, Capacity, Share
 from .changes import Changes
 from .command import command_of
@@ -182,23 +182,27 @@ class ProcessLauncher:
 
     def _scan(self) -> list[Attempt]:
         """What earlier launchers left, in the order in which it was ensured."""
-        found: list[Attempt] = []
-        for files in scan(self._root):
-            read = files.read()
-            if read is None:
-                if files.is_unfinished():
-                    shutil.rmtree(files.path, ignore_errors=True)
-                continue
-            try:
-                attempt = self._new(read[0], files, read[1])
-            except InvalidRequest as error:
-                log.error("attempt_unreadable", path=str(files.path), reason=str(error))
-                continue
-            end = files.read_exit()
-            if end is not None and (attempt.command is None or copilot.is_delivered(attempt.command, files)):
-                attempt.stage, attempt.exit, attempt.command = Stage.ENDED, end, None
-            found.append(attempt)
+        present = list(scan(self._root))
+        clear_tmp(self._root, present)
+        found = [attempt for files in present if (attempt := self._recall(files)) is not None]
         return sorted(found, key=lambda attempt: attempt.ensured_at)
+
+    def _recall(self, files: AttemptFiles) -> Attempt | None:
+        """The attempt of a directory. None if it has no readable Pod: whoever wants it has to ensure it again."""
+        read = files.read()
+        if read is None:
+            if files.is_unfinished():
+                shutil.rmtree(files.path, ignore_errors=True)
+            return None
+        try:
+            attempt = self._new(read[0], files, read[1])
+        except InvalidRequest as error:
+            log.error("attempt_unreadable", path=str(files.path), reason=str(error))
+            return None
+        end = files.read_exit()
+        if end is not None and (attempt.command is None or copilot.is_delivered(attempt.command, files)):
+            attempt.stage, attempt.exit, attempt.command = Stage.ENDED, end, None
+        return attempt
 
     def _resume(self, attempt: Attempt) -> None:
         """Go on with an attempt of which only the directory is known."""
@@ -408,10 +412,10 @@ class ProcessLauncher:
                 self._over(attempt, Stage.LOST, None)
             else:
                 await self._terminate(attempt)
-        where = files.discard()
+        leftovers = files.discard()
         del self._attempts[attempt.namespace, attempt.name]
-        if where is not None:
-            await asyncio.to_thread(shutil.rmtree, where, ignore_errors=True)
+        for path in leftovers:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
     async def _terminate(self, attempt: Attempt) -> None:
         """SIGTERM to the whole group, then SIGKILL after the grace, until it has ended."""
