@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import ExecutionId
 from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from sailplane_protos.core import execution_pb2 as phases_pb2
@@ -10,6 +11,7 @@ from sailplane_protos.core import identifier_pb2
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, select
 
 from . import tables
+from .listing import fields_of
 
 Closure = (
     execution_pb2.ExecutionClosure | node_execution_pb2.NodeExecutionClosure | task_execution_pb2.TaskExecutionClosure
@@ -32,6 +34,12 @@ def in_execution(table: Table, id: ExecutionId) -> list[ColumnElement[bool]]:
         table.c.execution_domain == id.domain,
         table.c.execution_name == id.name,
     ]
+
+
+def timed_fields(entity: Entity, table: Table, **kept_elsewhere: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
+    """The fields of an entity that has its times under a name of its own (`execution_created_at`) too."""
+    created_at, updated_at = table.c[f"{entity}_created_at_us"], table.c[f"{entity}_updated_at_us"]
+    return fields_of(entity, table, created_at=created_at, updated_at=updated_at, **kept_elsewhere)
 
 
 def execution_key(table: Table) -> ColumnElement[str]:

@@ -22,7 +22,14 @@ from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import execution_orders, execution_rows, launch_plans, projects, single_tasks, tables
-from .execution_rows import execution_key, execution_of, execution_values, find_execution, in_execution
+from .execution_rows import (
+    execution_key,
+    execution_of,
+    execution_values,
+    find_execution,
+    in_execution,
+    timed_fields,
+)
 from .listing import Join, Listing, fields_of, list_page, names_field
 from .ports import AdminPorts
 from .registration import is_version, version_values
@@ -48,7 +55,7 @@ _LISTING = Listing(
     Entity.EXECUTION,
     tables.executions,
     fields={
-        Entity.EXECUTION: fields_of(
+        Entity.EXECUTION: timed_fields(
             Entity.EXECUTION, tables.executions, parent_node_execution=_EXECUTIONS.parent_node_execution_id
         ),
         Entity.LAUNCH_PLAN: fields_of(Entity.LAUNCH_PLAN, tables.launch_plans),

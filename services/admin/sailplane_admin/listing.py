@@ -17,7 +17,7 @@ from sailplane_core.errors import InvalidRequest
 from sailplane_core.filter_fields import FIELDS, Entity
 from sailplane_core.filters import Filter, Function, SortBy, Value, parse_filters, parse_sort
 from sailplane_protos.admin import common_pb2
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, select, tuple_
 
 from .paging import Page, window
 from .tables import time_us
@@ -53,10 +53,19 @@ class ListRequest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """How rows of another entity belong to the listed ones: `here` has the value that they have in `there`."""
+    """How rows of another entity belong to the listed ones: `here` has the value that they have in `there`.
 
-    here: ColumnElement[Any]
-    there: ColumnElement[Any]
+    Either is one column, or as many on both sides, which an index on all of them serves.
+    """
+
+    here: ColumnElement[Any] | Sequence[ColumnElement[Any]]
+    there: ColumnElement[Any] | Sequence[ColumnElement[Any]]
+
+    def where(self, wanted: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+        """The condition that a row which meets all of `wanted` belongs to the listed one."""
+        here = self.here if isinstance(self.here, ColumnElement) else tuple_(*self.here)
+        there = (self.there,) if isinstance(self.there, ColumnElement) else self.there
+        return here.in_(select(*there).where(and_(*wanted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +164,7 @@ def _conditions(listing: Listing, filters: Sequence[Filter]) -> list[ColumnEleme
         if join is None:
             conditions += wanted
         else:
-            conditions.append(join.here.in_(select(join.there).where(and_(*wanted))))
+            conditions.append(join.where(wanted))
     return conditions
 
 

@@ -11,8 +11,8 @@ from sailplane_protos.core import identifier_pb2
 from sqlalchemy import ColumnElement, Connection, select
 
 from . import tables
-from .execution_rows import execution_key, in_execution
-from .listing import Join, Listing, fields_of, list_page
+from .execution_rows import execution_key, in_execution, timed_fields
+from .listing import Join, Listing, list_page
 from .ports import AdminPorts
 from .task_executions import find_row_id
 
@@ -24,8 +24,8 @@ _LISTING = Listing(
     Entity.NODE_EXECUTION,
     tables.node_executions,
     fields={
-        Entity.NODE_EXECUTION: fields_of(Entity.NODE_EXECUTION, tables.node_executions),
-        Entity.EXECUTION: fields_of(Entity.EXECUTION, tables.executions),
+        Entity.NODE_EXECUTION: timed_fields(Entity.NODE_EXECUTION, tables.node_executions),
+        Entity.EXECUTION: timed_fields(Entity.EXECUTION, tables.executions),
     },
     joins={Entity.EXECUTION: Join(execution_key(tables.node_executions), execution_key(tables.executions))},
 )

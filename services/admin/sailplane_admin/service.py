@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from sailplane_core.ports import Queue
+from sailplane_protos.service import admin_pb2, dataproxy_pb2
 from sailplane_runtime.outbox import Relay
 
 from . import execution_orders, projects, schedules
@@ -11,6 +12,9 @@ from .events import Consumer
 from .handlers.admin_service import AdminHandlers
 from .handlers.data_proxy import DataProxyHandlers
 from .ports import AdminPorts
+
+ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
+DATA_PROXY_SERVICE = dataproxy_pb2.DESCRIPTOR.services_by_name["DataProxyService"].full_name
 
 
 class Admin:
@@ -26,8 +30,8 @@ class Admin:
     def grpc_services(self) -> Sequence[tuple[str, object]]:
         """Full service names and their servicers."""
         return [
-            ("sailplane.service.AdminService", AdminHandlers(self._ports)),
-            ("sailplane.service.DataProxyService", DataProxyHandlers(self._ports)),
+            (ADMIN_SERVICE, AdminHandlers(self._ports)),
+            (DATA_PROXY_SERVICE, DataProxyHandlers(self._ports)),
         ]
 
     async def start(self) -> None:

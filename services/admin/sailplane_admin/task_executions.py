@@ -11,7 +11,7 @@ from sailplane_protos.core import identifier_pb2
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from . import tables
-from .execution_rows import execution_key, in_execution
+from .execution_rows import execution_key, in_execution, timed_fields
 from .listing import Join, Listing, fields_of, list_page
 from .ports import AdminPorts
 
@@ -32,10 +32,10 @@ _LISTING = Listing(
     Entity.TASK_EXECUTION,
     tables.task_executions,
     fields={
-        Entity.TASK_EXECUTION: fields_of(Entity.TASK_EXECUTION, tables.task_executions),
+        Entity.TASK_EXECUTION: timed_fields(Entity.TASK_EXECUTION, tables.task_executions),
         Entity.TASK: fields_of(Entity.TASK, tables.tasks),
-        Entity.EXECUTION: fields_of(Entity.EXECUTION, tables.executions),
-        Entity.NODE_EXECUTION: fields_of(Entity.NODE_EXECUTION, tables.node_executions),
+        Entity.EXECUTION: timed_fields(Entity.EXECUTION, tables.executions),
+        Entity.NODE_EXECUTION: timed_fields(Entity.NODE_EXECUTION, tables.node_executions),
     },
     joins={
         Entity.TASK: Join(_task_key(tables.task_executions), _task_key(tables.tasks)),

@@ -69,6 +69,7 @@ async def create(ports: AdminPorts, request: task_pb2.TaskCreateRequest) -> None
     present = await write_once(ports.store, change)
     if present is not None:
         await refuse("task", id, task_pb2.Task.FromString(present).closure.compiled_task, compiled)
+    ports.cache.put(id, task, len(row["task"]))  # a workflow that runs it will follow
 
 
 async def load(ports: AdminPorts, id: EntityId) -> task_pb2.Task:

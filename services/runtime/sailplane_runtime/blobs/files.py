@@ -1,7 +1,8 @@
 """The BlobStore port on a directory of files.
 
-URIs are `file://` and the path as it is, without percent-encoding: that is what fsspec, and so flytekit in the task
-processes, makes of a `file:` URI. A key with a space, `=` or `%` in it is the file of that very name.
+URIs are absolute paths, as they are: flytekit takes a `FlyteFile` only by its path, it looks for a file of the whole
+name when it is given a `file://` URI. Those are understood, without percent-encoding, as fsspec does. A key with a
+space, `=` or `%` in it is the file of that very name.
 
 Paths are text in here, as in the URIs: making Path objects would double what a small blob costs.
 """
@@ -28,7 +29,7 @@ SCHEME = "file://"
 INCOMING = ".incoming"
 """How names of unfinished objects begin; no other name may. Large objects and uploads are written to a directory of
 this name in the root, which is cleared at the start. Small ones are written beside the place where they will be, which
-is two to four times as fast: file systems keep a directory's files together, and pay for one that was made elsewhere."""
+is two to four times as fast: file systems keep a directory's files together, and pay for those made elsewhere."""
 INLINE_BYTES_MAX = 64 * 1024
 """Up to this size a file is read and written on the event loop: some 30 us through the page cache, where handing it to
 a thread costs 100 us and more. Larger ones go to a thread, so that nobody waits for them."""
@@ -59,8 +60,8 @@ class FileBlobs:
             Path(left_over).unlink()
 
     def uri(self, key: str) -> str:
-        """The URI of a key: `file:///root/metadata/p/d/x/inputs.pb`. Raises `InvalidRequest` on `..`."""
-        return SCHEME + self.path_of(key)
+        """The URI of a key: `/root/metadata/p/d/x/inputs.pb`. Raises `InvalidRequest` on `..`."""
+        return self.path_of(key)
 
     async def put(self, uri: str, data: bytes) -> None:
         """Store it, replacing what was there. Raises `InvalidRequest` where a part of the path is an object itself."""
@@ -175,14 +176,14 @@ class FileBlobs:
         if len(data) <= INLINE_BYTES_MAX:
             self._put_small(path, data)
             return
-        with as_our_errors(SCHEME + path):
+        with as_our_errors(path):
             descriptor, incoming = self.open_incoming()
             with unlinked_on_failure(descriptor, incoming):
                 _write(descriptor, data)
                 self.publish(descriptor, incoming, path)
 
     def _put_small(self, path: str, data: bytes) -> None:
-        with as_our_errors(SCHEME + path):
+        with as_our_errors(path):
             real = self.existing_path(os.path.dirname(path))
             incoming = f"{real}/{INCOMING}-{secrets.token_hex(8)}"
             with _as_misplaced():
@@ -205,7 +206,7 @@ class FileBlobs:
             os.close(directory)
 
     def _path(self, uri: str) -> str:
-        """The path of a URI of this store. A bare absolute path is taken too: flytekit sometimes strips the scheme."""
+        """The path of a URI of this store, with `file://` before it or without."""
         path = uri.removeprefix(SCHEME)
         if path != self.root and not path.startswith(self.root + "/"):
             raise InvalidRequest.invalid("uri", f"{uri!r} is not in this store")
@@ -252,7 +253,7 @@ def _must_be_file(status: os.stat_result, uri: str) -> None:
 
 
 def _info(path: str, status: os.stat_result) -> BlobInfo:
-    return BlobInfo(SCHEME + path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+    return BlobInfo(path, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def _stat_if_present(path: str) -> os.stat_result | None:
