@@ -1,0 +1,23 @@
+"""Flyte's names of what is ours: one contract under two sets of names.
+
+Flyte's packages are `flyteidl.core`, `flyteidl.service` and so on, and `datacatalog` by itself. Ours are
+`sailplane.core`, `sailplane.service`, `sailplane.datacatalog`. Only names differ, never bytes.
+"""
+
+_PACKAGES = ("core", "admin", "event", "plugins", "service", "cacheservice")
+
+
+def flyte_name(name: str) -> str | None:
+    """Flyte's name of one of our packages, types or services; None for what Flyte does not have."""
+    first, _, rest = name.partition(".")
+    second = rest.partition(".")[0]
+    if first != "sailplane":
+        return None
+    if second in _PACKAGES:
+        return f"flyteidl.{rest}"
+    return rest if second == "datacatalog" else None
+
+
+def is_flyte_name(name: str) -> bool:
+    """Whether a type or service goes by Flyte's name."""
+    return name.startswith(("flyteidl.", "datacatalog."))

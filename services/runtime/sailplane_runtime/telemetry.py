@@ -1,0 +1,49 @@
+"""The log: structlog, as JSON for machines or as text for people, on standard error.
+
+Libraries that log with the standard library come out the same way, from the level `warning` on.
+"""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+from sailplane_core.errors import InvalidRequest
+
+from .settings import LogSettings
+
+FORMATS = ("auto", "console", "json")
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Set up logging for the whole process, once, before anything logs. Raises `InvalidRequest` on unknown words."""
+    if settings.format not in FORMATS:
+        raise InvalidRequest.invalid("log format", f"must be one of {', '.join(FORMATS)}")
+    if settings.level not in LEVELS:
+        raise InvalidRequest.invalid("log level", f"must be one of {', '.join(LEVELS)}")
+    out = stream or sys.stderr
+    is_json = settings.format == "json" or (settings.format == "auto" and not out.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Any] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if is_json
+        else [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[settings.level]),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(logging.WARNING, LEVELS[settings.level]), force=True)
