@@ -128,6 +128,21 @@ async def test_a_nack_with_a_delay_holds_its_key_and_no_other(queues: QueueWorld
     assert ids(await soon(waiting)) == ["a1"]
 
 
+async def test_everything_that_runs_out_wakes_a_waiting_consumer_at_its_time(queues: QueueWorld) -> None:
+    await queues.queue.publish([message("late", "a"), message("later", "b"), message("lost", "c")])
+    late, later, _ = await receive(queues.queue)
+    await queues.queue.nack(late, "busy", delay_s=10)
+    await queues.queue.nack(later, "busy", delay_s=20)
+    for id, wait_s in (("late", 10.1), ("later", 10.1), ("lost", queues.claim_ttl_s - 20)):
+        waiting = asyncio.create_task(queues.queue.receive(TOPIC, 10))
+        await settle()
+        assert not waiting.done()
+        await queues.pass_time(wait_s)
+        (delivery,) = await soon(waiting)
+        assert delivery.message.id == id
+        await queues.queue.ack([delivery])
+
+
 async def test_a_claim_that_expires_frees_the_message(queues: QueueWorld) -> None:
     await queues.queue.publish([message("1")])
     lost = await one(queues.queue)

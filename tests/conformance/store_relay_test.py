@@ -130,6 +130,27 @@ async def test_a_queue_that_is_away_is_tried_again(
     await relay.stop()
 
 
+async def test_what_is_committed_while_the_queue_is_slow_comes_next(
+    store: SqlStore, queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, go_on = queue.publish, asyncio.Event()
+
+    async def slowly(messages: Sequence[Message]) -> None:
+        await go_on.wait()
+        await publish(messages)
+
+    monkeypatch.setattr(queue, "publish", slowly)
+    relay = Relay(store, queue, TOPIC)
+    await relay.start()
+    for id in ("1", "2", "3"):
+        await send(store, id)
+        await settle()
+    go_on.set()
+    await settle()
+    assert ids(await receive(queue)) == ["1", "2", "3"]
+    await relay.stop()
+
+
 async def test_many_commits_all_arrive_and_the_outbox_is_empty_in_the_end(store: SqlStore, queue: MemoryQueue) -> None:
     relay = Relay(store, queue, TOPIC)
     await relay.start()

@@ -115,7 +115,10 @@ class _Claim:
 
 
 class _Topic:
-    """One topic. Every lane is in exactly one of `_ready` (its head is due), `_claims` and `_delayed`."""
+    """One topic. Every lane is in exactly one of `_ready` (its head is due), `_claims` and `_delayed`.
+
+    Each lane that becomes ready wakes one receiver, if any waits; a receiver waits only while nothing is ready.
+    """
 
     def __init__(self, clock: Clock, claim_ttl: timedelta, deliveries_max: int) -> None:
         self._clock = clock
@@ -226,8 +229,6 @@ class _Topic:
             receipt = str(next(self._numbers))
             self._claims[receipt] = _Claim(lane, expires_at)
             deliveries.append(Delivery(entry.message, entry.tries, receipt))
-        if self._ready:
-            self._wake_receiver()
         self._wake_at(expires_at)
         return deliveries
 

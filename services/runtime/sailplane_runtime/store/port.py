@@ -1,9 +1,9 @@
 """The Store port: one transaction, versions checked, outbox in the same commit.
 
-Changes are plain functions of an open transaction. They run on the store's own thread, so they must not wait for
-anything but the database, and may be run again from the start when the database asks for it: whatever they do
-outside the transaction would happen twice. What should happen outside is sent to the outbox, and carried out by a
-listener after the commit.
+Changes and queries are plain functions of an open transaction. The event loop may be waiting for them, so they must be
+short and wait for nothing but the database. Either may be run again from its start when the database asks for it:
+whatever a change does outside the transaction would happen twice. What should happen outside is sent to the outbox, and
+carried out by a listener after the commit.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Store(Protocol):
     """A service's own tables."""
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """Run a query in a read-only transaction. Sees every commit that `write` has returned from."""
+        """Run a query in a read-only transaction, on one snapshot that has every commit `write` returned from."""
         ...
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
