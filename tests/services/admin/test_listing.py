@@ -1,10 +1,12 @@
 """Lists: every filter, order and page, on the versions of a few tasks."""
 
 import pytest
-from sailplane_admin import tasks
+from sailplane_admin import launch_plans, tables, tasks, workflows
+from sailplane_admin.listing import Join, Listing, fields_of, list_page
 from sailplane_admin.paging import PAGE_ROWS_MAX, window
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import InvalidRequest
+from sailplane_core.filter_fields import Entity
 from sailplane_runtime.clock import ManualClock
 
 from services.admin import registry_requests as requests
@@ -161,3 +163,30 @@ async def test_a_list_stays_within_its_scope(ports: AdminPorts) -> None:
     request.id.ClearField("project")
     with pytest.raises(InvalidRequest, match="missing project"):
         await tasks.list_tasks(ports, request)
+
+
+async def test_another_entity_may_belong_by_several_columns(ports: AdminPorts) -> None:
+    """Launch plans of which there is a workflow of the same name and version."""
+    for name in ("one", "two"):
+        await workflows.create(ports, requests.workflow(name, tasks=["alpha"]))
+    await launch_plans.create(ports, requests.plan("three", workflow="one"))
+    key = ("project", "domain", "name", "version")
+    listing = Listing(
+        Entity.LAUNCH_PLAN,
+        tables.launch_plans,
+        fields={Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows)},
+        joins={
+            Entity.WORKFLOW: Join(
+                here=[tables.launch_plans.c[name] for name in key], there=[tables.workflows.c[name] for name in key]
+            )
+        },
+    )
+    name = tables.launch_plans.c.name
+    for filters, names in {"gt(workflow.id,0)": ["one", "two"], "eq(workflow.name,two)": ["two"]}.items():
+        request = requests.versions()
+        page = await ports.store.read(
+            lambda connection, filters=filters, request=request: list_page(
+                connection, listing, [name], (), request, filters=filters
+            )
+        )
+        assert [row.name for row in page.rows] == names
