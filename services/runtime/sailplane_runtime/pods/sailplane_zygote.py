@@ -19,6 +19,7 @@ import importlib
 import io
 import os
 import random
+import select
 import shutil
 import sys
 import tempfile
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
 
 ENTRYPOINTS = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute", "sailplane-execute")
 FIRST = ("flytekit.bin.entrypoint",)
-WORTHWHILE = ("numpy", "pandas", "pyarrow", "pyarrow.parquet", "scipy", "sklearn")
-"""Slow to import and safe to fork: imported here in idle time, once a task was seen to use them."""
+WORTHWHILE = frozenset({"flytekit", "joblib", "numpy", "pandas", "pyarrow", "scipy", "sklearn"})
+"""Packages that are slow to import and safe to fork. Those of their modules that a task was seen to use are imported
+here in idle time, ahead of the next task."""
+
+SEEN_BYTES_MAX = 1 << 16
+NAMES_PER_WRITE = 20
 
 SOFTWARE_ERROR = 70
 
@@ -51,6 +56,7 @@ class Zygote:
 
     def __init__(self) -> None:
         self.wanted: list[str] = []
+        self.tried: set[str] = set()
         self.seen, self.seen_in = os.pipe()
         for fd in (self.seen, self.seen_in):
             os.set_blocking(fd, False)
@@ -67,24 +73,30 @@ class Zygote:
         except Exception as error:
             print(f"no warm start: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return False
-        return self._settle()
+        gc.collect()
+        gc.freeze()
+        return thread_count() == 1
 
     def has_more(self) -> bool:
         """Whether attempts were seen to use modules that are worth importing ahead."""
         with contextlib.suppress(BlockingIOError):
-            for name in os.read(self.seen, 4096).decode().split():
-                if name not in sys.modules and name not in self.wanted:
+            for name in os.read(self.seen, SEEN_BYTES_MAX).decode().split():
+                if name not in self.tried:
+                    self.tried.add(name)
                     self.wanted.append(name)
+        self.wanted = [name for name in self.wanted if name not in sys.modules]
         return bool(self.wanted)
 
     def import_more(self) -> bool:
         """Import one of them. False if this process must not be forked any more."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception, SystemExit):
             importlib.import_module(self.wanted.pop(0))
-        return self._settle()
+        gc.freeze()
+        return thread_count() == 1
 
     def run(self, request: dict[str, Any]) -> NoReturn:
         """Become the attempt: called in the fork, never returns."""
+        before = frozenset(sys.modules)
         os.setsid()
         os.close(self.seen)
         gc.enable()
@@ -95,15 +107,22 @@ class Zygote:
         renew_interpreter()
         renew_flytekit()
         code = run_program(request["script"], request["argv"])
-        used = [name for name in WORTHWHILE if name in sys.modules]
-        with contextlib.suppress(OSError):
-            os.write(self.seen_in, (" ".join(used) + " ").encode())
+        self.tell(before)
         leave(code)
 
-    def _settle(self) -> bool:
-        gc.collect()
-        gc.freeze()
-        return thread_count() == 1
+    def tell(self, before: frozenset[str]) -> None:
+        """Tell the zygote which modules the attempt imported that had better be there already."""
+        used = [
+            name
+            for name, module in sys.modules.copy().items()
+            if name not in before and name.partition(".")[0] in WORTHWHILE and getattr(module, "__spec__", None)
+        ]
+        # In pieces that a pipe takes whole, because other attempts write to it at the same time.
+        for start in range(0, len(used), NAMES_PER_WRITE):
+            told = "".join(f"{name} " for name in used[start : start + NAMES_PER_WRITE]).encode()
+            if len(told) <= select.PIPE_BUF:
+                with contextlib.suppress(OSError):
+                    os.write(self.seen_in, told)
 
 
 def thread_count() -> int:
