@@ -1,0 +1,1 @@
+"""The clock: knows which launch plans run on a schedule."""
