@@ -42,10 +42,9 @@ def timed_fields(entity: Entity, table: Table, **kept_elsewhere: ColumnElement[A
     return fields_of(entity, table, created_at=created_at, updated_at=updated_at, **kept_elsewhere)
 
 
-def execution_key(table: Table) -> ColumnElement[str]:
-    """`project/domain/name` of the execution that rows of this table belong to, to join by."""
-    columns = table.c
-    return columns.execution_project + "/" + columns.execution_domain + "/" + columns.execution_name
+def execution_key(table: Table) -> list[ColumnElement[str]]:
+    """Project, domain and name of the execution that rows of this table belong to, to join by."""
+    return [table.c.execution_project, table.c.execution_domain, table.c.execution_name]
 
 
 def execution_values(id: ExecutionId) -> dict[str, str]:

@@ -69,6 +69,7 @@ _LISTING = Listing(
         Entity.TASK: Join(_EXECUTIONS.task_id, tables.tasks.c.id),
         Entity.EXECUTION_TAG: Join(execution_key(tables.executions), execution_key(tables.execution_tags)),
     },
+    order=(_EXECUTIONS.execution_created_at_us, _EXECUTIONS.id),
 )
 
 

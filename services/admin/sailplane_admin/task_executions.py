@@ -20,12 +20,12 @@ TaskExecution = task_execution_pb2.TaskExecution
 _TASKS = tables.task_executions.c
 
 
-def _task_key(table: Table) -> ColumnElement[str]:
-    return table.c.project + "/" + table.c.domain + "/" + table.c.name + "/" + table.c.version
+def _task_key(table: Table) -> list[ColumnElement[str]]:
+    return [table.c.project, table.c.domain, table.c.name, table.c.version]
 
 
-def _node_key(table: Table) -> ColumnElement[str]:
-    return execution_key(table) + "/" + table.c.node_id
+def _node_key(table: Table) -> list[ColumnElement[str]]:
+    return [*execution_key(table), table.c.node_id]
 
 
 _LISTING = Listing(
