@@ -2,13 +2,20 @@
 
 A request goes through three rooms: `handlers` parse, call and reply; a use case (`tasks`, `executions`, …) decides
 with pure functions of `sailplane_core` and says what to read and write; `tables` are the rows. Everything from outside
-comes in one value, `ports.AdminPorts`.
+comes in one value, `ports.AdminPorts`; `service` wires it together.
 
 projects, domains           where things may be registered and run
 tasks, workflows,           immutable versions, compared by structure when they are registered again
-launch_plans
+launch_plans                (`registration` has what the three share)
+single_tasks                the workflow and launch plan around a task that runs on its own
+schedules                   what the scheduler is told of launch plans
 named_entities,             what is said about all versions of a name, and about one version
 description_entities
+executions, node_executions,  what was started, and how far it has come
+task_executions
+execution_orders            what propeller is told of executions
+events                      what propeller tells of them
+execution_data, data_proxy  inputs and outputs, signed URLs, and data by `flyte://` URL
 listing, paging             filters, sort keys and pages, the same for every list
 cache                       parsed versions, which never change
 """
