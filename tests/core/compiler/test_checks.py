@@ -45,6 +45,7 @@ TASKS = tasks(
     text=({}, {"x": STR}),
     use=({"x": INT}, {"y": INT}),
     many=({"xs": list_of(INT)}, {"ys": list_of(INT)}),
+    gaps=({"xs": list_of(optional(INT))}, {}),
     table=({"m": map_of(INT)}, {}),
     maybe=({"x": optional(INT)}, {}),
     either=({"x": union(INT, list_of(INT), list_of(STR))}, {}),
@@ -207,6 +208,10 @@ BRANCHES = {
         [branch("n0", {"c": 1}, (equals("c", 1), inner("use", x="a")), otherwise="no")],
         {("MismatchingTypes", "n0-n0")},
     ),
+    "mistakes in several cases": (
+        [branch("n0", {"c": 1}, (equals("c", 1), inner("missing")), otherwise=inner("use", "n1"))],
+        {("TaskReferenceNotFound", "n0-n0"), ("ParameterNotBound", "n0-n1")},
+    ),
     "a mistake in a case of a case": (
         [
             branch(
@@ -263,15 +268,6 @@ ARRAYS = {
     "a plain value where a list is mapped over": (
         [array("n0", run("i", "use"), {"x": 1}, is_original_sub_node_interface={"value": True})],
         {("MismatchingTypes", "n0")},
-    ),
-    "a result that may be missing": (
-        [
-            array(
-                "n0", run("i", "use"), {"x": [1]}, is_original_sub_node_interface={"value": True}, min_success_ratio=0.5
-            ),
-            run("n1", "many", xs="n0.y"),
-        ],
-        {("MismatchingTypes", "n1")},
     ),
 }
 OUTPUTS = {
@@ -356,6 +352,11 @@ GOOD = {
     "an array over lists that we make": [
         array("n0", run("i", "use"), {"x": [1, 2]}, is_original_sub_node_interface={"value": True}),
         run("n1", "many", xs="n0.y"),
+    ],
+    "an array of which some may fail": [
+        array("n0", run("i", "use"), {"x": [1]}, is_original_sub_node_interface={"value": True}, min_success_ratio=0.5),
+        run("n1", "many", xs="n0.y"),
+        run("n2", "gaps", xs="n0.y"),
     ],
     "an array with an input for all": [
         array("n0", run("i", "use"), {"x": 1}, is_original_sub_node_interface={"value": True}, bound_inputs=["x"])

@@ -1,11 +1,11 @@
 """What is too large or too deep is refused with a clear error, never with a crash."""
 
 import pytest
-from core.compiler.building import branch, compiled, equals, found, run, sub, tasks, workflow
+from core.compiler.building import branch, compiled, equals, found, interface, run, sub, task_id, tasks, workflow
 from core.types.samples import INT, list_of, nested_list
-from sailplane_core.compiler import required_entities
-from sailplane_core.errors import InvalidRequest
-from sailplane_protos.core import literals_pb2, workflow_pb2
+from sailplane_core.compiler import compile_task, required_entities
+from sailplane_core.errors import CompileFailed, InvalidRequest
+from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
 
 TASKS = tasks(make=({}, {}), use=({"xs": list_of(INT)}, {}))
 DEPTHS = [200, 100_000]
@@ -81,6 +81,34 @@ def test_types_nested_without_end(depth: int) -> None:
     inner.simple = INT.simple
     with pytest.raises(InvalidRequest, match="nests deeper"):
         compiled(workflow(run("n0", "deep", xs=[1])), deep)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_types_of_interfaces_nested_without_end(depth: int) -> None:
+    template, task = workflow(run("n0", "make")), tasks_pb2.TaskTemplate()
+    for one in (template.interface, task.interface):
+        deep = one.inputs.variables["xs"].type
+        for _ in range(depth):
+            deep = deep.collection_type
+        deep.CopyFrom(INT)
+    assert found(template, TASKS) == {("NestedTooDeep", "wf")}
+    with pytest.raises(CompileFailed, match="NestedTooDeep"):
+        compile_task(task_id("t"), task)
+
+
+@pytest.mark.parametrize(("levels", "is_fine"), [(80, True), (90, False)])
+def test_what_clients_could_send_but_not_read_back_is_refused(levels: int, is_fine: bool) -> None:
+    deep = {"x": nested_list(levels, INT)}
+    task = tasks_pb2.TaskTemplate(interface=interface(deep, {}))
+    template = workflow(run("n0", "make"), inputs=deep)
+    assert workflow_pb2.WorkflowTemplate.FromString(template.SerializeToString()) == template
+    if is_fine:
+        assert compile_task(task_id("t"), task)
+        assert compiled(template, TASKS)
+    else:
+        assert found(template, TASKS) == {("NestedTooDeep", "wf")}
+        with pytest.raises(CompileFailed, match="NestedTooDeep"):
+            compile_task(task_id("t"), task)
 
 
 def test_conditions_nested_as_deep_as_the_wire_allows() -> None:

@@ -5,7 +5,8 @@
                                         launch plans                  or CompileFailed, with all problems
                                         (loaded by the caller)
 
-    bounds          nodes, nesting: what is too large is refused before anything is copied
+    bounds          nodes, nesting: what is too large is refused before anything is copied, and what nobody could
+      │             parse afterwards
       └► nested     sub-workflows: listed once, not recursive
           └► workflow, for the workflow and each sub-workflow:
                naming      ids: unique, none reserved; `n2-n0` for node n0 in a case of branch n2

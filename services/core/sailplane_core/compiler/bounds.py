@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from sailplane_protos.core import literals_pb2, workflow_pb2
+from google.protobuf.message import DecodeError, EncodeError
+from sailplane_protos.core import compiler_pb2, interface_pb2, literals_pb2, workflow_pb2
+from sailplane_protos.propeller import queue_pb2
 
-from ..errors import Problem
-from ..types import NESTING_MAX
+from ..errors import InvalidRequest, Problem
+from ..types import NESTING_MAX, nesting
 from . import problems, walk
 
 NODES_MAX = 50_000
@@ -35,7 +37,33 @@ def exceeded(
             return [*found, problems.too_many_nodes(name, count, nodes_max)]
         if _is_deeper(_bound_data(workflow), walk.inner_data, NESTING_MAX):
             found.append(problems.nested_too_deep(workflow.id.name, "Bindings", NESTING_MAX))
+        found += too_deep_types(workflow.id.name, workflow.interface)
     return found
+
+
+def too_deep_types(where: str, interface: interface_pb2.TypedInterface) -> list[Problem]:
+    """A problem if an input or output is of a type that cannot be followed. `where` is what the problem names."""
+    try:
+        for variable in (*interface.inputs.variables.values(), *interface.outputs.variables.values()):
+            nesting.check_type(variable.type)
+    except InvalidRequest:
+        return [problems.nested_too_deep(where, "Types", NESTING_MAX)]
+    return []
+
+
+def is_readable(closure: compiler_pb2.CompiledWorkflowClosure) -> bool:
+    """Whether a stock client could parse it.
+
+    Protobuf refuses messages of more than 100 levels, and what was just within that limit when it was sent is deeper
+    once it is stored and sent back. The deepest it is ever wrapped is in a batch of events, as a dynamic workflow.
+    """
+    batch = queue_pb2.EventBatch()
+    try:
+        batch.events.add().node.task_node_metadata.dynamic_workflow.compiled_workflow.CopyFrom(closure)
+        queue_pb2.EventBatch.FromString(batch.SerializeToString())
+    except (DecodeError, EncodeError):
+        return False
+    return True
 
 
 def _written_nodes(workflow: workflow_pb2.WorkflowTemplate) -> list[workflow_pb2.Node]:

@@ -8,7 +8,7 @@ from sailplane_protos.core import compiler_pb2, workflow_pb2
 
 from ..errors import CompileFailed, Problem
 from ..ids import EntityId
-from . import bounds, nested
+from . import bounds, nested, problems
 from .interfaces import Library
 from .requirements import required_entities
 from .workflow import compile_one
@@ -45,9 +45,12 @@ def compile_workflow(
         found.extend(replace(problem, node_id=f"{sub_id.name}/{problem.node_id}") for problem in found_inside)
     _raise_if_any(entity, found)
     needed = required_entities(template, listed.values())
-    return compiler_pb2.CompiledWorkflowClosure(
+    closure = compiler_pb2.CompiledWorkflowClosure(
         primary=primary, sub_workflows=compiled, tasks=[tasks[task] for task in needed.tasks]
     )
+    if not bounds.is_readable(closure):
+        _raise_if_any(entity, [problems.unreadable(id.name)])
+    return closure
 
 
 def _raise_if_any(entity: str, found: Sequence[Problem]) -> None:

@@ -74,7 +74,11 @@ class NodeChecker:
                 self._found.append(problems.unrecognized_value(node_id, "An overridden resource", str(error)))
 
     def _array(self, node: workflow_pb2.Node) -> Interface | None:
-        """The interface of an array node: that of what it runs, in lists where the client did not make lists of it."""
+        """The interface of an array node: that of what it runs, in lists where the client did not make lists of it.
+
+        Runs that may fail leave None in the list of results. flytekit says so in the type for some targets and not for
+        others; the list made here does not say it, which fits both.
+        """
         array = node.array_node
         if not 0 <= array.min_success_ratio <= 1:
             self._found.append(problems.invalid_value(node.id, "min_success_ratio", "it must be between 0 and 1"))
@@ -85,12 +89,13 @@ class NodeChecker:
         interface = self._referenced(array.node, node)
         if interface is None or not array.is_original_sub_node_interface.value:
             return interface
-        inputs = {
-            name: one if name in array.bound_inputs else types_pb2.LiteralType(collection_type=one)
-            for name, one in interface.inputs.items()
-        }
-        outputs = {name: _list_of_results(array, one) for name, one in interface.outputs.items()}
-        return Interface(inputs, outputs)
+        return Interface(
+            {
+                name: one if name in array.bound_inputs else types_pb2.LiteralType(collection_type=one)
+                for name, one in interface.inputs.items()
+            },
+            {name: types_pb2.LiteralType(collection_type=one) for name, one in interface.outputs.items()},
+        )
 
     def _check_branch(self, node: workflow_pb2.Node) -> Outputs | None:
         """A branch gives what all its cases give alike. It takes what its conditions compare."""
@@ -106,12 +111,13 @@ class NodeChecker:
         if if_else.WhichOneof("default") is None:
             self._found.append(problems.no_default(node.id))
         common: Outputs | None = None
+        is_known = True
         for case in walk.cases(node.branch_node):
             given = self._check(case)
-            if given is None:
-                return None
-            common = given if common is None else self._in_common(case.id, common, given)
-        return common
+            is_known = is_known and given is not None
+            if given is not None:
+                common = given if common is None else self._in_common(case.id, common, given)
+        return common if is_known else None
 
     def _in_common(self, case_id: str, ours: Outputs, theirs: Outputs) -> Outputs:
         """Outputs of both names; their types must be the same, or each fit the other."""
@@ -163,12 +169,3 @@ class NodeChecker:
             else:
                 aliases[alias.var] = alias.alias
         return {aliases.get(name, name): one for name, one in outputs.items()} if aliases else outputs
-
-
-def _list_of_results(array: workflow_pb2.ArrayNode, one: types_pb2.LiteralType) -> types_pb2.LiteralType:
-    """What all runs give together; None stands for runs that may fail."""
-    may_fail = array.min_success_ratio < 1 if array.HasField("min_success_ratio") else array.min_successes > 0
-    if may_fail:
-        nothing = types_pb2.LiteralType(simple=types_pb2.NONE)
-        one = types_pb2.LiteralType(union_type=types_pb2.UnionType(variants=[one, nothing]))
-    return types_pb2.LiteralType(collection_type=one)

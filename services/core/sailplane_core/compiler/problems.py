@@ -1,6 +1,6 @@
 """What the compiler may find, each with Flyte's word for it (`flytepropeller/pkg/compiler/errors`, 1.16).
 
-`node_id` is where it was found; within a sub-workflow it is `<workflow name>/<node id>`. The last three are ours.
+`node_id` is where it was found; within a sub-workflow it is `<workflow name>/<node id>`. Problems of size are ours.
 """
 
 from collections.abc import Iterable, Sequence
@@ -152,6 +152,11 @@ def too_many_nodes(workflow: str, count: int, limit: int) -> Problem:
 def nested_too_deep(node_id: str, what: str, limit: int) -> Problem:
     """More levels within one another than can be followed."""
     return Problem("NestedTooDeep", node_id, f"{what} nest deeper than {limit} levels.")
+
+
+def unreadable(where: str) -> Problem:
+    """Messages within messages, of whatever kinds, that no client could parse."""
+    return Problem("NestedTooDeep", where, "Something nests deeper than what protobuf can read back.")
 
 
 _STEPS_SHOWN_MAX = 20

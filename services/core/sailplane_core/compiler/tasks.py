@@ -9,7 +9,7 @@ from sailplane_protos.core import compiler_pb2, tasks_pb2
 from .. import resources
 from ..errors import CompileFailed, InvalidRequest, Problem
 from ..ids import EntityId
-from . import problems
+from . import bounds, problems
 
 LABEL_CHARS_MAX = 63
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -24,7 +24,7 @@ def compile_task(id: EntityId, template: tasks_pb2.TaskTemplate) -> compiler_pb2
 
     Tasks without a container or Pod run elsewhere: what they need is for their plugin to say.
     """
-    found = list(_check_interface(template))
+    found = [*bounds.too_deep_types("interface", template.interface), *_check_interface(template)]
     match template.WhichOneof("target"):
         case "container":
             found.extend(_check_container(template))
@@ -38,6 +38,8 @@ def compile_task(id: EntityId, template: tasks_pb2.TaskTemplate) -> compiler_pb2
     result.template.id.CopyFrom(id.to_message())
     result.template.interface.inputs.SetInParent()
     result.template.interface.outputs.SetInParent()
+    if not bounds.is_readable(compiler_pb2.CompiledWorkflowClosure(tasks=[result])):
+        raise CompileFailed(f"task {id}", [problems.unreadable("task")])
     return result
 
 
