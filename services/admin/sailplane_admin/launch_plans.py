@@ -25,8 +25,7 @@ from .registration import is_version, refuse, register_name, version_values, wri
 LaunchPlan = launch_plan_pb2.LaunchPlan
 
 _PLANS = tables.launch_plans.c
-_GET = select(_PLANS.plan, _PLANS.is_implicit).where(*is_version(tables.launch_plans))
-_FIND = select(_PLANS.id, _PLANS.plan, _PLANS.is_implicit).where(*is_version(tables.launch_plans))
+_GET = select(_PLANS.id, _PLANS.plan, _PLANS.is_implicit).where(*is_version(tables.launch_plans))
 _ACTIVE = select(_PLANS.id, _PLANS.plan).where(
     *(_PLANS[name] == bindparam(name) for name in ("project", "domain", "name")),
     _PLANS.state == literal(launch_plan_pb2.ACTIVE, literal_execute=True),
@@ -66,7 +65,7 @@ async def create(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanCreateReq
     def change(transaction: Transaction) -> bytes | None:
         connection = transaction.connection
         projects.require_active(connection, ports.settings, id.project, id.domain)
-        present = connection.execute(_FIND, version_values(id)).one_or_none()
+        present = connection.execute(_GET, version_values(id)).one_or_none()
         if present is None:
             insert_plan(connection, plan, workflow.id, now_us, is_implicit=False)
         elif present.is_implicit:
@@ -91,7 +90,7 @@ def implicit(id: EntityId, interface: interface_pb2.TypedInterface) -> LaunchPla
 
 def is_registered(connection: Connection, id: EntityId) -> bool:
     """Whether there is a plan of this id, an implicit one included."""
-    return connection.execute(_FIND, version_values(id)).one_or_none() is not None
+    return connection.execute(_GET, version_values(id)).one_or_none() is not None
 
 
 def insert_plan(
@@ -127,7 +126,7 @@ async def update_state(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanUpd
 
     def change(transaction: Transaction) -> None:
         connection = transaction.connection
-        chosen = connection.execute(_FIND, version_values(id)).one_or_none()
+        chosen = connection.execute(_GET, version_values(id)).one_or_none()
         if chosen is None:
             raise NotFound("LAUNCH_PLAN", str(id))
         if request.state == launch_plan_pb2.ACTIVE:

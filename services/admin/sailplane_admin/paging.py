@@ -1,6 +1,6 @@
 """Pages: how many rows, from where on, and the token of the next page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -8,7 +8,6 @@ from sailplane_core.errors import InvalidRequest
 from sailplane_core.filters import parse_token
 
 R = TypeVar("R")
-S = TypeVar("S")
 
 PAGE_ROWS_MAX = 10_000
 """Who asks for more gets this many and a token. Flyte has no such limit, and then runs out of memory."""
@@ -20,10 +19,6 @@ class Page(Generic[R]):
 
     rows: Sequence[R]
     next_token: str
-
-    def map(self, function: Callable[[R], S]) -> "Page[S]":
-        """The same page with `function` of each row."""
-        return Page([function(row) for row in self.rows], self.next_token)
 
 
 @dataclass(frozen=True, slots=True)
