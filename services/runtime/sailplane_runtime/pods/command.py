@@ -65,7 +65,7 @@ def command_of(pod: Pod, files: AttemptFiles, envs: PythonEnvs, path: str) -> Co
             f"container {container['name']!r} states no command; its image's own is not known to a local process"
         )
     argv = [expand(each, given) for each in argv]
-    data_config = _data_config(pod)
+    data_config = data_config_of(pod)
     if data_config is not None:
         paths = {data_config.input_path: str(files.inputs), data_config.output_path: str(files.outputs)}
         argv = [replace_paths(each, paths) for each in argv]
@@ -125,7 +125,8 @@ def _given_env(container: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _data_config(pod: Pod) -> DataConfig | None:
+def data_config_of(pod: Pod) -> DataConfig | None:
+    """What the container wants of its data, if it has no SDK."""
     annotations = cast("dict[str, str]", pod.manifest.get("metadata", {}).get("annotations") or {})
     return DataConfig.load(annotations[ANNOTATION]) if ANNOTATION in annotations else None
 

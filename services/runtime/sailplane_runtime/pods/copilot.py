@@ -22,11 +22,11 @@ from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_core.layout import ERROR, OUTPUTS
 from sailplane_core.literal_parse import parse
 from sailplane_core.literal_text import Json, json_value, text
-from sailplane_core.ports import BlobStore
+from sailplane_core.ports import BlobStore, Pod
 from sailplane_protos.core import errors_pb2, execution_pb2, literals_pb2, types_pb2
 
 from .attempt_files import AttemptFiles
-from .command import Command
+from .command import data_config_of
 
 ERROR_FILE = "_ERROR"
 ERROR_BYTES_MAX = 1024 * 1024
@@ -42,9 +42,9 @@ _Origin = execution_pb2.ExecutionError.ErrorKind
 _MULTIPART = types_pb2.BlobType.MULTIPART
 
 
-def is_delivered(command: Command, files: AttemptFiles) -> bool:
-    """Whether nothing is left to be stored of what it left."""
-    return command.data_config is None or files.delivered.exists()
+def is_delivered(pod: Pod, files: AttemptFiles) -> bool:
+    """Whether nothing remains to be stored of what it left."""
+    return data_config_of(pod) is None or files.delivered.exists()
 
 
 async def download(blobs: BlobStore, config: DataConfig, files: AttemptFiles) -> None:

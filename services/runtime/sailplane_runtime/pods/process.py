@@ -27,7 +27,7 @@ from .attempt import Attempt, Stage
 from .attempt_files import AttemptFiles, Exit, ProcessId, clear_tmp, scan
 from .capacity import Admission, Capacity, Share
 from .changes import Changes
-from .command import command_of
+from .command import Command, command_of
 from .hosts import Hosts
 from .python_envs import PythonEnvs
 from .sailplane_supervisor import COMMAND_NOT_FOUND
@@ -118,9 +118,10 @@ class ProcessLauncher:
         elif known is not None:
             return
         files = AttemptFiles(self._root / pod.namespace / pod.name)
-        attempt = self._new(pod, files, self._clock.now())
-        if attempt.command is not None and attempt.command.data_config is not None and self._blobs is None:
+        command = command_of(pod, files, self._envs, self._path)
+        if command.data_config is not None and self._blobs is None:
             raise InvalidRequest("the container reads its inputs from files, and this launcher has no blob store")
+        attempt = _attempt(pod, files, self._clock.now(), command)
         try:
             files.create(pod, attempt.ensured_at)
         except OSError as error:
@@ -168,18 +169,6 @@ class ProcessLauncher:
             except TimeoutError:
                 continue
 
-    def _new(self, pod: Pod, files: AttemptFiles, ensured_at: datetime) -> Attempt:
-        metadata = cast("dict[str, dict[str, str] | None]", pod.manifest.get("metadata") or {})
-        return Attempt(
-            pod.namespace,
-            pod.name,
-            pod.primary_container,
-            dict(metadata.get("labels") or {}),
-            files,
-            ensured_at,
-            command=command_of(pod, files, self._envs, self._path),
-        )
-
     def _scan(self) -> list[Attempt]:
         """What earlier launchers left, in the order in which it was ensured."""
         present = list(scan(self._root))
@@ -194,15 +183,17 @@ class ProcessLauncher:
             if files.is_unfinished():
                 shutil.rmtree(files.path, ignore_errors=True)
             return None
+        pod, ensured_at = read
+        end = files.read_exit()
+        if end is not None and copilot.is_delivered(pod, files):
+            attempt = _attempt(pod, files, ensured_at, None)
+            attempt.stage, attempt.exit = Stage.ENDED, end
+            return attempt
         try:
-            attempt = self._new(read[0], files, read[1])
+            return _attempt(pod, files, ensured_at, command_of(pod, files, self._envs, self._path))
         except InvalidRequest as error:
             log.error("attempt_unreadable", path=str(files.path), reason=str(error))
             return None
-        end = files.read_exit()
-        if end is not None and (attempt.command is None or copilot.is_delivered(attempt.command, files)):
-            attempt.stage, attempt.exit, attempt.command = Stage.ENDED, end, None
-        return attempt
 
     def _resume(self, attempt: Attempt) -> None:
         """Go on with an attempt of which only the directory is known."""
@@ -272,7 +263,7 @@ class ProcessLauncher:
     def _start(self, attempt: Attempt) -> None:
         """Ask a supervisor to start it."""
         command = attempt.command
-        if command is None or self._closing:
+        if command is None or attempt.removal is not None or self._closing:
             return
         if not command.program:
             self._refuse(attempt, 127, COMMAND_NOT_FOUND, command.not_found)
@@ -448,6 +439,12 @@ class ProcessLauncher:
         attempt.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("attempt_broken", pod=attempt.id, exc_info=error)
+
+
+def _attempt(pod: Pod, files: AttemptFiles, ensured_at: datetime, command: Command | None) -> Attempt:
+    metadata = cast("dict[str, dict[str, str] | None]", pod.manifest.get("metadata") or {})
+    labels = dict(metadata.get("labels") or {})
+    return Attempt(pod.namespace, pod.name, pod.primary_container, labels, files, ensured_at, command)
 
 
 def _read(path: Path, position: int) -> bytes:
