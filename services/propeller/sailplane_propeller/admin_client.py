@@ -17,12 +17,17 @@ class AdminClient:
     """Implements `DefinitionSource` with admin's own RPCs."""
 
     def __init__(self, channel: aio.Channel) -> None:
+        self._channel = channel
         self._admin = admin_pb2_grpc.AdminServiceStub(channel)
 
     @classmethod
     def connect(cls, target: str) -> "AdminClient":
         """A client of the admin at `host:port`, without TLS. Connects when first used, and again whenever needed."""
         return cls(aio.insecure_channel(target, options=[("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)]))
+
+    async def close(self) -> None:
+        """Let go of the connection. Calls under way fail."""
+        await self._channel.close()
 
     async def compiled_workflow(self, id: EntityId) -> compiler_pb2.CompiledWorkflowClosure:
         """The closure as registered."""

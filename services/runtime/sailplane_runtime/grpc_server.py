@@ -9,10 +9,11 @@ import errno
 import socket
 from collections.abc import AsyncIterator
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
@@ -43,13 +44,7 @@ class GrpcServer:
         self._server: aio.Server | None = None
 
     def add(self, service: str, servicer: object) -> None:
-        """Offer a service, by its full name in our schema. Only before `bind`.
-
-        The servicer derives from its generated base class, or the module with the service's descriptor is imported.
-        """
-        for owner in type(servicer).__mro__:
-            if owner.__module__.endswith(_GENERATED):
-                import_module(owner.__module__.removesuffix("_grpc"))  # it describes what the other only calls
+        """Offer a service, by its full name in our schema. Only before `start`."""
         self._register(service, service, servicer)
         if (other := flyte_name(service)) is not None:
             self._register(other, service, servicer)
@@ -88,7 +83,7 @@ class GrpcServer:
 
     def _register(self, name: str, schema_name: str, servicer: object) -> None:
         self._names[name] = schema_name
-        for method in Default().FindServiceByName(schema_name).methods:
+        for method in _describe(schema_name).methods:
             path = f"/{name}/{method.name}"
             self._handlers[path] = self._handler(path, method, servicer)
 
@@ -113,6 +108,19 @@ class _Table(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "RpcHandler | None":
         return self._find(handler_call_details.method)
+
+
+def _describe(service: str) -> ServiceDescriptor:
+    """The descriptor of a service. Of our schema's it is found without anybody having imported it before."""
+    try:
+        return Default().FindServiceByName(service)
+    except KeyError:
+        package = import_module(service.rpartition(".")[0].replace("sailplane", "sailplane_protos", 1))
+        names = {module.name for module in iter_modules(package.__path__)}
+        for name in sorted(names):
+            if f"{name}_grpc" in names:
+                import_module(f"{package.__name__}.{name}")
+        return Default().FindServiceByName(service)
 
 
 def check_address(host: str, port: int) -> None:

@@ -5,7 +5,7 @@ registered service. Other names are NOT_FOUND, and to a watcher SERVICE_UNKNOWN,
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from grpc_health.v1 import health_pb2
@@ -24,9 +24,9 @@ _Response = health_pb2.HealthCheckResponse
 class Health:
     """The servicer. `services` are the names, besides `ALWAYS`, that it answers for."""
 
-    def __init__(self, progress: Progress, services: Iterable[str]) -> None:
+    def __init__(self, progress: Progress, services: Collection[str]) -> None:
         self._progress = progress
-        self._services = frozenset((*ALWAYS, *services))
+        self._services = services
         self._closing = asyncio.Event()
 
     def close(self) -> None:
@@ -35,7 +35,7 @@ class Health:
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> _Response:  # noqa: N802
         """The status now."""
-        if request.service not in self._services:
+        if not self._knows(request.service):
             raise NotFound("service", request.service)
         return _Response(status=self._status())
 
@@ -43,7 +43,7 @@ class Health:
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[_Response]:
         """The status now, and each time that it changes."""
-        known = request.service in self._services
+        known = self._knows(request.service)
         told = None
         while True:
             status = self._status() if known else _Response.SERVICE_UNKNOWN
@@ -57,6 +57,9 @@ class Health:
                     await self._closing.wait()
             except TimeoutError:
                 continue
+
+    def _knows(self, service: str) -> bool:
+        return service in ALWAYS or service in self._services
 
     def _status(self) -> "_Response.ServingStatus.ValueType":
         is_well = not self._closing.is_set() and not self._progress.stale()
