@@ -39,3 +39,27 @@ class EntityCache:
         while self._size_bytes > self._size_bytes_max:
             _, (_, freed_bytes) = self._entries.popitem(last=False)
             self._size_bytes -= freed_bytes
+
+
+ROW_IDS_MAX = 10_000
+
+
+class RowIdCache:
+    """The row numbers of the versions used last: what is registered keeps its row."""
+
+    def __init__(self, rows_max: int = ROW_IDS_MAX) -> None:
+        self._rows_max = rows_max
+        self._rows: OrderedDict[EntityId, int] = OrderedDict()
+
+    def get(self, id: EntityId) -> int | None:
+        """The row of this version, if it is remembered."""
+        row_id = self._rows.get(id)
+        if row_id is not None:
+            self._rows.move_to_end(id)
+        return row_id
+
+    def put(self, id: EntityId, row_id: int) -> None:
+        """Remember a row; the one not used for longest makes room."""
+        self._rows[id] = row_id
+        if len(self._rows) > self._rows_max:
+            self._rows.popitem(last=False)

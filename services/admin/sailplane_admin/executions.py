@@ -19,9 +19,10 @@ from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
 from sailplane_protos.admin import execution_pb2, launch_plan_pb2, matchable_resource_pb2
 from sailplane_protos.core import identifier_pb2, literals_pb2
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from . import execution_orders, execution_rows, launch_plans, projects, single_tasks, tables
+from . import execution_data, execution_orders, execution_rows, launch_plans, projects, single_tasks, tables
 from .execution_rows import (
     execution_key,
     execution_of,
@@ -82,11 +83,12 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What is stored about the surroundings of a new execution."""
+class Surroundings:
+    """What is stored about the surroundings of a new execution. The row numbers are for lists to join by."""
 
     project_labels: dict[str, str]
     parent: execution_pb2.ExecutionSpec | None
+    row_ids: dict[str, int | None]
 
 
 async def create(
@@ -95,25 +97,23 @@ async def create(
     """Start an execution. Raises `AlreadyExists` when the name is taken, `NotFound` without its plan or task."""
     validation.check_execution_create(request)
     plan = await _plan(ports, request.spec.launch_plan)
-    context = await ports.store.read(lambda connection: _context(connection, ports, request))
-    namespace = ports.settings.namespace_template.format(project=request.project, domain=request.domain)
+    around = await ports.store.read(lambda connection: _surroundings(connection, ports, request, plan, origin))
     settled = launch.resolve(
         request,
         plan,
         now=ports.clock.now(),
-        namespace=namespace,
-        project_labels=context.project_labels,
+        namespace=ports.settings.namespace_template.format(project=request.project, domain=request.domain),
+        project_labels=around.project_labels,
         defaults=matchable_resource_pb2.WorkflowExecutionConfig(max_parallelism=ports.settings.max_parallelism),
-        parent=context.parent,
+        parent=around.parent,
     )
     if request.name:
-        return await _start(
-            ports, ExecutionId(request.project, request.domain, request.name.lower()), plan, settled, origin
-        )
+        id = ExecutionId(request.project, request.domain, request.name.lower())
+        return await _start(ports, id, plan, settled, around.row_ids, origin)
     for _ in range(NAME_TRIES_MAX):
-        name = naming.generated_execution_name(secrets.token_bytes(32))
+        id = ExecutionId(request.project, request.domain, naming.generated_execution_name(secrets.token_bytes(32)))
         with suppress(AlreadyExists):
-            return await _start(ports, ExecutionId(request.project, request.domain, name), plan, settled, origin)
+            return await _start(ports, id, plan, settled, around.row_ids, origin)
     raise InvariantBroken("every generated execution name is taken")
 
 
@@ -125,61 +125,94 @@ async def _plan(ports: AdminPorts, asked: identifier_pb2.Identifier) -> launch_p
     return await launch_plans.load(ports, id)
 
 
-def _context(connection: Connection, ports: AdminPorts, request: execution_pb2.ExecutionCreateRequest) -> Context:
+def _surroundings(
+    connection: Connection,
+    ports: AdminPorts,
+    request: execution_pb2.ExecutionCreateRequest,
+    plan: launch_plan_pb2.LaunchPlan,
+    origin: Origin,
+) -> Surroundings:
+    """Everything that is stored about what a new execution belongs to. None of it is ever deleted."""
     project = projects.require_active(connection, ports.settings, request.project, request.domain)
+    asked = EntityId.of(request.spec.launch_plan)
+    task = asked if asked.kind == ResourceType.TASK else None
+    row_ids = {
+        "launch_plan_id": _row_id(ports, connection, tables.launch_plans, EntityId.of(plan.id)),
+        "workflow_id": _row_id(ports, connection, tables.workflows, EntityId.of(plan.spec.workflow_id)),
+        "task_id": None if task is None else _row_id(ports, connection, tables.tasks, task),
+        "source_execution_id": None,
+        "parent_node_execution_id": None,
+    }
+    if origin.source is not None:
+        source = find_execution(connection, origin.source)
+        row_ids["source_execution_id"] = None if source is None else source.row_id
     parent = None
     if request.spec.metadata.HasField("parent_node_execution"):
-        parent_id = request.spec.metadata.parent_node_execution.execution_id
-        row = find_execution(connection, ExecutionId.of(parent_id))
+        node = request.spec.metadata.parent_node_execution
+        row = find_execution(connection, ExecutionId.of(node.execution_id))
         if row is None:
-            raise NotFound("execution", str(ExecutionId.of(parent_id)))
+            raise NotFound("execution", str(ExecutionId.of(node.execution_id)))
         parent = execution_pb2.ExecutionSpec.FromString(row.spec)
-    return Context(dict(project.labels.values), parent)
+        row_ids["parent_node_execution_id"] = _node_row_id(connection, node)
+    return Surroundings(dict(project.labels.values), parent, row_ids)
+
+
+def _row_id(ports: AdminPorts, connection: Connection, table: Table, id: EntityId) -> int | None:
+    """The row of a registered version, which it keeps for ever."""
+    known = ports.row_ids.get(id)
+    if known is None:
+        known = connection.execute(_ROW_ID[table], version_values(id)).scalar_one_or_none()
+        if known is not None:
+            ports.row_ids.put(id, known)
+    return known
+
+
+def _node_row_id(connection: Connection, node: identifier_pb2.NodeExecutionIdentifier) -> int | None:
+    query = select(tables.node_executions.c.id).where(
+        *in_execution(tables.node_executions, ExecutionId.of(node.execution_id)),
+        tables.node_executions.c.node_id == node.node_id,
+    )
+    return connection.execute(query).scalar_one_or_none()
 
 
 async def _start(
-    ports: AdminPorts, id: ExecutionId, plan: launch_plan_pb2.LaunchPlan, settled: launch.Launch, origin: Origin
+    ports: AdminPorts,
+    id: ExecutionId,
+    plan: launch_plan_pb2.LaunchPlan,
+    settled: launch.Launch,
+    row_ids: dict[str, int | None],
+    origin: Origin,
 ) -> execution_pb2.ExecutionCreateResponse:
-    if await ports.store.read(lambda connection: find_execution(connection, id)) is not None:
-        raise AlreadyExists("execution", str(id))
-    inputs_uri = await _put(ports, id, "inputs", settled.inputs)
-    user_inputs_uri = await _put(ports, id, "user_inputs", settled.user_inputs)
-    row = _row(id, settled) | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
+    inputs_uri = await _put(ports, id, settled.inputs)
+    user_inputs_uri = (
+        inputs_uri if settled.inputs == settled.user_inputs else await _put(ports, id, settled.user_inputs)
+    )
+    row = _row(id, settled) | row_ids | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
     raw_prefix = settled.config.raw_output_prefix or ports.blobs.uri(f"data/{id}")
-    order = execution_orders.start(
-        id, plan, settled, inputs_uri, raw_prefix, origin.source if origin.recovers else None
-    )
-    task_id = (
-        EntityId.of(settled.spec.launch_plan) if settled.spec.launch_plan.resource_type == ResourceType.TASK else None
-    )
+    recovered = origin.source if origin.recovers else None
+    order = execution_orders.start(id, plan, settled, inputs_uri, raw_prefix, recovered)
 
     def change(transaction: Transaction) -> None:
         connection = transaction.connection
-        projects.require_active(connection, ports.settings, id.project, id.domain)
-        if find_execution(connection, id) is not None:
-            raise AlreadyExists("execution", str(id))
-        source = None if origin.source is None else find_execution(connection, origin.source)
-        references = {
-            "launch_plan_id": _row_id(connection, tables.launch_plans, EntityId.of(plan.id)),
-            "workflow_id": _row_id(connection, tables.workflows, EntityId.of(plan.spec.workflow_id)),
-            "task_id": None if task_id is None else _row_id(connection, tables.tasks, task_id),
-            "source_execution_id": None if source is None else source.row_id,
-            "parent_node_execution_id": _parent_row_id(connection, settled.spec),
-        }
-        connection.execute(_INSERT, row | references)
+        connection.execute(_INSERT, row)
         if settled.tags:
-            connection.execute(
-                _INSERT_TAG, [execution_values(id) | {"key": key, "value": value} for key, value in settled.tags]
-            )
+            tags = [execution_values(id) | {"key": key, "value": value} for key, value in settled.tags]
+            connection.execute(_INSERT_TAG, tags)
         transaction.send(order)
 
-    await ports.store.write(change)
+    try:
+        await ports.store.write(change)
+    except IntegrityError as error:
+        raise AlreadyExists("execution", str(id)) from error
     return execution_pb2.ExecutionCreateResponse(id=id.to_message())
 
 
-async def _put(ports: AdminPorts, id: ExecutionId, what: str, values: literals_pb2.LiteralMap) -> str:
+async def _put(ports: AdminPorts, id: ExecutionId, values: literals_pb2.LiteralMap) -> str:
+    """Store inputs, under a name that holds their digest. None at all need no object: their URI is empty."""
+    if not values.literals:
+        return ""
     data = values.SerializeToString(deterministic=True)
-    uri = ports.blobs.uri(f"metadata/{id}/{hashlib.sha256(data).hexdigest()[:16]}/{what}")
+    uri = ports.blobs.uri(f"metadata/{id}/inputs-{hashlib.sha256(data).hexdigest()[:16]}.pb")
     await ports.blobs.put(uri, data)
     return uri
 
@@ -201,21 +234,6 @@ def _row(id: ExecutionId, settled: launch.Launch) -> dict[str, Any]:
         "spec": settled.spec.SerializeToString(),
         "closure": settled.closure.SerializeToString(),
     }
-
-
-def _row_id(connection: Connection, table: Any, id: EntityId) -> int | None:
-    return connection.execute(_ROW_ID[table], version_values(id)).scalar_one_or_none()
-
-
-def _parent_row_id(connection: Connection, spec: execution_pb2.ExecutionSpec) -> int | None:
-    if not spec.metadata.HasField("parent_node_execution"):
-        return None
-    parent = spec.metadata.parent_node_execution
-    query = select(tables.node_executions.c.id).where(
-        *in_execution(tables.node_executions, ExecutionId.of(parent.execution_id)),
-        tables.node_executions.c.node_id == parent.node_id,
-    )
-    return connection.execute(query).scalar_one_or_none()
 
 
 async def relaunch(
@@ -246,7 +264,7 @@ async def _original(ports: AdminPorts, id: ExecutionId) -> tuple[Execution, lite
     )
     if row is None:
         raise NotFound("execution", str(id))
-    return execution_of(row), literals_pb2.LiteralMap.FromString(await ports.blobs.get(row.user_inputs_uri))
+    return execution_of(row), await execution_data.read_whole(ports, row.user_inputs_uri)
 
 
 async def get(ports: AdminPorts, request: execution_pb2.WorkflowExecutionGetRequest) -> Execution:

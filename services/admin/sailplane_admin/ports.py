@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sailplane_core.ports import BlobStore, Clock
 from sailplane_runtime.store.port import Store
 
-from .cache import EntityCache
+from .cache import EntityCache, RowIdCache
 
 MIB = 1024 * 1024
 
@@ -57,3 +57,4 @@ class AdminPorts:
     clock: Clock
     settings: AdminSettings = AdminSettings()
     cache: EntityCache = field(default_factory=EntityCache)
+    row_ids: RowIdCache = field(default_factory=RowIdCache)
