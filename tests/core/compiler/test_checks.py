@@ -387,6 +387,11 @@ def test_a_mistake_elsewhere_is_not_blamed_on_who_depends_on_it() -> None:
     assert found(template, TASKS) == {("TaskReferenceNotFound", "n0")}
 
 
+def test_a_case_that_is_not_known_leaves_open_what_its_branch_gives() -> None:
+    one = branch("n0", {"c": 1}, (equals("c", 1), inner("pair")), otherwise=inner("missing", "n1"))
+    assert found(workflow(one, run("n2", "say", s="n0.a")), TASKS) == {("TaskReferenceNotFound", "n0-n1")}
+
+
 def test_a_workflow_needs_nodes() -> None:
     assert found(workflow(), TASKS) == {("NoNodesFound", "wf")}
 
