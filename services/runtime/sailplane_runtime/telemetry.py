@@ -1,6 +1,7 @@
 """The log: structlog, as JSON for machines or as text for people, on standard error.
 
-Libraries that log with the standard library come out the same way, from the level `warning` on.
+Libraries that log with the standard library come out the same way, from the level `warning` on. Tracebacks are plain
+ones, without the values of variables, which may be anybody's inputs.
 """
 
 import logging
@@ -30,7 +31,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if is_json
         else [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     )

@@ -86,8 +86,8 @@ async def _serve(options: Options, ready_file: Path | None) -> None:
     addresses = starting.result()
     try:
         # What has been made by now stays, so the collector need not look at it again.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         if ready_file is not None:
             files.write_ready_file(ready_file, addresses)
         _tell(addresses, plane.client_config)
