@@ -148,10 +148,7 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", settings.metadata_bytes_max),
         ("grpc.so_reuseport", 0),  # else a second server takes half of the calls instead of failing to start
         # flytekit pings every 30 s without a call; a server that counts that as abuse cuts it off.
-        ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_ping_strikes", 0),
-        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
     ]
 
 

@@ -19,6 +19,8 @@ from .flyte_names import flyte_name
 V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
 V1 = "grpc.reflection.v1.ServerReflection"
 
+_Request = reflection_pb2.ServerReflectionRequest
+
 
 class Reflection:
     """The servicer of both versions.
@@ -28,16 +30,36 @@ class Reflection:
 
     def __init__(self, services: Mapping[str, str]) -> None:
         self._services = services
+        self._pool: DescriptorPool | None = None
         self._answers: Any = None
 
     async def ServerReflectionInfo(  # noqa: N802
-        self, requests: AsyncIterator[reflection_pb2.ServerReflectionRequest], context: Any
+        self, requests: AsyncIterator[_Request], context: Any
     ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
         """Answer each question in turn."""
-        if self._answers is None:
-            self._answers = library.ReflectionServicer(self._services, pool_of(self._services.values()))
-        async for answer in self._answers.ServerReflectionInfo(requests, context):
-            yield answer
+        if self._pool is None:
+            self._pool = pool_of(self._services.values())
+            self._answers = library.ReflectionServicer(self._services, self._pool)
+        async for request in requests:
+            async for answer in self._answers.ServerReflectionInfo(_only(_findable(request, self._pool)), context):
+                answer.original_request.CopyFrom(request)
+                yield answer
+
+
+async def _only(request: _Request) -> AsyncIterator[_Request]:
+    yield request
+
+
+def _findable(request: _Request, pool: DescriptorPool) -> _Request:
+    """A question about an RPC or a field asks for what contains it: Python's pools find neither by name."""
+    symbol = request.file_containing_symbol
+    if not symbol:
+        return request
+    try:
+        pool.FindFileContainingSymbol(symbol)
+    except KeyError:
+        return _Request(file_containing_symbol=symbol.rpartition(".")[0])
+    return request
 
 
 def pool_of(services: Iterable[str]) -> DescriptorPool:
@@ -102,8 +124,5 @@ def _other_type(type_name: str) -> str:
 
 
 def _other_path(path: str) -> str:
-    other = _other_name(path.replace("/", "."))
-    if other is None:
-        return path
-    stem = other.removesuffix(".proto").replace(".", "/")
-    return f"{stem}.proto"
+    other = _other_name(path.removesuffix(".proto").replace("_", ".").replace("/", "."))
+    return path if other is None else f"{other.replace('.', '/')}.proto"
