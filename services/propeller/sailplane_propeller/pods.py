@@ -83,13 +83,15 @@ class PodNames:
         key = namespace_of(execution), pod_name(execution, node.id, node.attempt)
         self._attempts[key] = Attempt(execution, node.id, node.attempt, primary_container)
 
-    def enter(self, live: Live) -> None:
-        """The Pods that an execution taken up again may have running."""
+    def enter(self, live: Live) -> list[tuple[str, str]]:
+        """The Pods that an execution taken up again may have running; given back by namespace and name."""
+        pods: list[tuple[str, str]] = []
         for node_id in live.definition.state.active:
             node = live.definition.state.nodes[node_id]
             if node.kind is NodeKind.TASK:
-                template = task_of(live, node).k8s_pod
-                self.add(live.id, node, template.primary_container_name)
+                self.add(live.id, node, task_of(live, node).k8s_pod.primary_container_name)
+                pods.append((namespace_of(live.id), pod_name(live.id, node.id, node.attempt)))
+        return pods
 
     def find(self, namespace: str, name: str) -> Attempt | None:
         """Whose Pod this is; None if no execution in service has it."""

@@ -30,7 +30,7 @@ class Propeller:
         self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service)
         self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC)
         self._worker.hand_out = self._performers.hand_out
-        self._worker.entered = self._names.enter
+        self._worker.entered = self._entered
         self._intake: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -58,6 +58,9 @@ class Propeller:
         await self._worker.close()
         await self._performers.close(self._worker.in_service())
         await self._relay.stop()
+
+    def _entered(self, live: Live) -> None:
+        self._watcher.look_again(self._names.enter(live))
 
     async def _drain(self, grace_s: float) -> int:
         if self._intake is not None:

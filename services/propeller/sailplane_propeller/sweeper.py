@@ -18,7 +18,7 @@ from . import records
 from .live import Live
 from .pods import namespace_of
 from .ports import PropellerPorts
-from .watch import Watcher
+from .watch import Watcher, owner_of
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ class Sweeper:
     def _report_missing(self) -> None:
         """A Pod that is missing at two looks in a row is missing: one look may fall between launch and report."""
         missing = {
-            pod for live in self._in_service() for pod in self._expected(live) if pod not in self._watcher.owners
+            pod for live in self._in_service() for pod in self._expected(live) if pod not in self._watcher.latest
         }
         for namespace, name in missing & self._suspects:
             self._watcher.take(PodStatus(name, namespace, PodPhase.MISSING))
@@ -70,7 +70,7 @@ class Sweeper:
 
     async def _remove_old(self) -> None:
         before = self._ports.clock.now() - timedelta(seconds=self._ports.settings.pod_retention_s)
-        owners = dict(self._watcher.owners)
+        owners = {pod: owner for pod, status in self._watcher.latest.items() if (owner := owner_of(status))}
         ids = sorted({str(execution) for execution in owners.values()})
         if not ids:
             return
@@ -79,4 +79,4 @@ class Sweeper:
         for pod, execution in owners.items():
             if str(execution) in ended or str(execution) not in known:
                 await self._ports.launcher.remove(*pod)
-                self._watcher.owners.pop(pod, None)
+                self._watcher.latest.pop(pod, None)

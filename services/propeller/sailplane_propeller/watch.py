@@ -5,7 +5,7 @@ the attempt ended, and the machine gets one observation.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,8 +45,8 @@ class Watcher:
         self._post = post
         self._tasks: set[asyncio.Task[None]] = set()
         self._rechecks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self.owners: dict[tuple[str, str], ExecutionId] = {}
-        """Every Pod of ours that the launcher reported and nobody removed, by namespace and name."""
+        self.latest: dict[tuple[str, str], PodStatus] = {}
+        """What was reported last of every Pod of ours that nobody removed, by namespace and name."""
 
     async def run(self) -> None:
         """Turn each status into what it says about its attempt."""
@@ -62,10 +62,9 @@ class Watcher:
     def take(self, status: PodStatus) -> None:
         """One status."""
         pod = (status.namespace, status.name)
+        if status.phase is not PodPhase.MISSING and owner_of(status) is not None:
+            self.latest[pod] = status
         attempt = self._names.find(*pod)
-        owner = attempt.execution if attempt is not None else owner_of(status)
-        if owner is not None and status.phase is not PodPhase.MISSING:
-            self.owners[pod] = owner
         if attempt is None:
             return
         self._cancel_recheck(pod)
@@ -77,6 +76,12 @@ class Watcher:
         self._post(attempt.execution, TaskProgressed(attempt.node_id, attempt.attempt, report.phase, report.reason, at))
         if report.recheck_at is not None:
             self._rechecks[pod] = self._spawn(self._recheck(status, report.recheck_at))
+
+    def look_again(self, pods: Iterable[tuple[str, str]]) -> None:
+        """Take what is known of Pods whose execution has only now been loaded: it may never be reported again."""
+        for pod in pods:
+            if pod in self.latest:
+                self.take(self.latest[pod])
 
     async def _recheck(self, status: PodStatus, when: datetime) -> None:
         """Some states are only bad when they last: look at the same status again later."""

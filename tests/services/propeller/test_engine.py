@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,19 @@ class OneTask:
         return closure
 
 
+class HeldBack:
+    """Definitions that nobody gets before `release` is set."""
+
+    def __init__(self, source: OneTask) -> None:
+        self._source = source
+        self.release = asyncio.Event()
+
+    async def compiled_workflow(self, id: EntityId) -> compiler_pb2.CompiledWorkflowClosure:
+        """Wait, then answer."""
+        await self.release.wait()
+        return await self._source.compiled_workflow(id)
+
+
 @dataclass
 class Running:
     """A propeller, and everything it told."""
@@ -62,6 +75,7 @@ class Running:
     ports: PropellerPorts
     definitions: OneTask
     launcher: ProcessLauncher
+    launcher_dir: Path
     told: list[queue_pb2.Event]
     changed: asyncio.Event
 
@@ -120,7 +134,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     ports = PropellerPorts(store, MemoryQueue(clock), blobs, launcher, clock, definitions, settings)
     propeller = Propeller(ports)
     await propeller.start()
-    made = Running(propeller, ports, definitions, launcher, [], asyncio.Event())
+    made = Running(propeller, ports, definitions, launcher, tmp_path, [], asyncio.Event())
 
     async def listen() -> None:
         while True:
@@ -242,3 +256,23 @@ async def test_inputs_are_written_where_the_task_looks_for_them(running: Running
     root = running.ports.blobs.uri("").rstrip("/")
     stored = await running.ports.blobs.get(f"{root}/metadata/propeller/{X}/a/data/inputs.pb")
     assert text_format.MessageToString(literals_pb2.LiteralMap.FromString(stored)) == ""
+
+
+async def test_a_pod_that_ends_before_its_execution_is_loaded_again_is_not_forgotten(running: Running) -> None:
+    running.definitions.script = "sleep 0.2"
+    await running.start()
+    await running.until("task", TaskPhase.RUNNING)
+    await running.propeller.stop()
+    await running.launcher.stop()
+    launcher = ProcessLauncher(running.launcher_dir, SystemClock(), warm=False, blobs=running.ports.blobs)
+    await launcher.start()
+    held = HeldBack(running.definitions)
+    second = Propeller(replace(running.ports, launcher=launcher, definitions=held))
+    await second.start()
+    await asyncio.sleep(0.5)  # the Pod ends, and is reported, while the definition is still out of reach
+    held.release.set()
+    try:
+        assert (await running.end()).phase == ExecutionPhase.SUCCEEDED
+    finally:
+        await second.stop()
+        await launcher.stop()
