@@ -51,7 +51,7 @@ def run(endpoint: str) -> None:
     remote = FlyteRemote(
         Config(platform=PlatformConfig(endpoint=endpoint, insecure=True)), "flytesnacks", "development"
     )
-    workflow = remote.fetch_workflow(name="workflow.classify", version="demo")
+    workflow = remote.fetch_workflow(name="breast_cancer.workflow.classify", version="demo")
     begun = time.monotonic()
     execution = remote.execute(workflow, inputs={"test_share": 0.25, "seed": 7})
     print(f"\nexecution {execution.id.name} of {workflow.id.name}", flush=True)

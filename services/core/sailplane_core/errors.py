@@ -78,7 +78,8 @@ class DifferentStructure(InvalidRequest):
     def __init__(self, kind: str, id: str, diff: str) -> None:
         self.kind, self.id, self.diff = kind, id, diff
         super().__init__(
-            f"{id} {kind} with different structure already exists. (Please register a new version of the {kind}):\n{diff}"
+            f"{id} {kind} with different structure already exists."
+            f" (Please register a new version of the {kind}):\n{diff}"
         )
 
 
