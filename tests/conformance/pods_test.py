@@ -26,6 +26,7 @@ from conformance.pods_world import (
 )
 from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_core.ports import Pod, PodPhase
+from sailplane_runtime.pods import command
 from sailplane_runtime.pods.capacity import Capacity
 from sailplane_runtime.pods.sailplane_supervisor import process_start
 
@@ -235,6 +236,10 @@ async def test_a_script_without_an_interpreter_line_is_the_shells(world: PodWorl
         (Pod("a", NAMESPACE, "other", pod("a", "true").manifest), "'other'"),
         (Pod("a", NAMESPACE, "a", {"spec": {"initContainers": [{}]}}), "init containers"),
         (pod("a", "true", resources={"requests": {"cpu": "much"}}), "'much'"),
+        (pod("a", "true", env={"": "secret"}), "the name ''"),
+        (pod("a", "true", env={"A=B": "secret"}), "the name 'A=B'"),
+        (pod("a", "true", env={"A": "sec\0ret"}), "variable A contains a NUL character$"),
+        (pod("a", "true", "sec\0ret"), "argument 1 of the command contains a NUL character$"),
     ],
 )
 async def test_what_can_never_run_is_refused(world: PodWorld, wrong: Pod, said: str) -> None:
@@ -242,6 +247,22 @@ async def test_what_can_never_run_is_refused(world: PodWorld, wrong: Pod, said: 
     with pytest.raises(InvalidRequest, match=said):
         await launcher.ensure(wrong)
     assert not world.attempt("a").exists()
+
+
+async def test_a_request_that_cannot_be_carried_out_harms_nothing_else(
+    world: PodWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_check_passable", lambda argv, env: None)
+    launcher, watcher = await world.start()
+    go_on = world.directory / "go-on"
+    await launcher.ensure(pod("bystander", "sh", "-c", f"until [ -e {go_on} ]; do sleep 0.01; done"))
+    await watcher.running("bystander")
+    await launcher.ensure(pod("a", "true", env={"": "x"}))
+    container = only(await watcher.ended("a"))
+    assert (container.reason, container.exit_code) == ("ContainerCannotRun", 126)
+    assert "illegal environment variable name" in container.message
+    go_on.touch()
+    assert (await watcher.ended("bystander")).phase is PodPhase.SUCCEEDED
 
 
 # Restarts

@@ -206,3 +206,31 @@ def test_events_need_their_ids_and_times() -> None:
         validation.check_task_event(request)
     node.node_id = "n0"
     validation.check_task_event(request)
+
+
+def test_events_make_sense_in_what_is_interpreted() -> None:
+    request = event_pb2.TaskExecutionEventRequest()
+    event = request.event
+    event.task_id.CopyFrom(identifier(ResourceType.TASK))
+    node = event.parent_node_execution_id
+    node.node_id = "n0"
+    node.execution_id.project, node.execution_id.domain, node.execution_id.name = "p", "d", "e"
+    event.occurred_at.seconds = 253_402_300_799
+    event.custom_info["number"] = 99
+    event.input_data.literals["when"].scalar.primitive.datetime.seconds = 2**62
+    validation.check_task_event(request)
+    wrong: list[tuple[str, Callable[[event_pb2.TaskExecutionEventRequest], object]]] = [
+        ("occurred_at", lambda it: setattr(it.event.occurred_at, "seconds", 2**62)),
+        ("occurred_at", lambda it: setattr(it.event.occurred_at, "nanos", -1)),
+        ("reported_at", lambda it: setattr(it.event.reported_at, "seconds", -(2**62))),
+        ("reasons.occurred_at", lambda it: setattr(it.event.reasons.add().occurred_at, "nanos", -1)),
+        ("phase", lambda it: setattr(it.event, "phase", 99)),
+        ("error.kind", lambda it: setattr(it.event.error, "kind", 99)),
+        ("metadata.external_resources.phase", lambda it: it.event.metadata.external_resources.add(phase=99)),
+    ]
+    for field, spoil in wrong:
+        spoilt = event_pb2.TaskExecutionEventRequest()
+        spoilt.CopyFrom(request)
+        spoil(spoilt)
+        with pytest.raises(InvalidRequest, match=f"^invalid value for {field}: "):
+            validation.check_task_event(spoilt)

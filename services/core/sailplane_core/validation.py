@@ -7,7 +7,9 @@ the project registered) or the compiler (does the template make sense) is not as
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from google.protobuf import struct_pb2, timestamp_pb2
 from google.protobuf.message import Message
 from sailplane_protos.admin import (
     common_pb2,
@@ -18,7 +20,7 @@ from sailplane_protos.admin import (
     task_pb2,
     workflow_pb2,
 )
-from sailplane_protos.core import identifier_pb2, interface_pb2, literals_pb2
+from sailplane_protos.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2
 
 from .errors import InvalidRequest
 from .ids import ResourceType
@@ -38,6 +40,9 @@ PROJECT_DESCRIPTION_CHARS_MAX = 300
 ENTITY_DESCRIPTION_CHARS_MAX = 300
 
 Problems = list[str]
+
+_DATA = (compiler_pb2.CompiledWorkflowClosure, literals_pb2.LiteralMap, struct_pb2.Struct)
+"""What an event carries for others to understand."""
 
 
 def check_task_create(request: task_pb2.TaskCreateRequest) -> None:
@@ -168,6 +173,7 @@ def check_workflow_event(request: event_pb2.WorkflowExecutionEventRequest) -> No
     _check_present(request, "event")
     _check_present(request.event, "execution_id", "occurred_at")
     check_execution_id(request.event.execution_id)
+    _check_interpretable(request.event)
 
 
 def check_node_event(request: event_pb2.NodeExecutionEventRequest) -> None:
@@ -175,6 +181,7 @@ def check_node_event(request: event_pb2.NodeExecutionEventRequest) -> None:
     _check_present(request, "event")
     _check_present(request.event, "id", "occurred_at")
     check_node_execution_id(request.event.id)
+    _check_interpretable(request.event)
 
 
 def check_task_event(request: event_pb2.TaskExecutionEventRequest) -> None:
@@ -183,6 +190,7 @@ def check_task_event(request: event_pb2.TaskExecutionEventRequest) -> None:
     _check_present(request.event, "task_id", "parent_node_execution_id", "occurred_at")
     check_id(request.event.task_id, ResourceType.TASK, "task_id")
     check_node_execution_id(request.event.parent_node_execution_id)
+    _check_interpretable(request.event)
 
 
 def check_domain(domain: str, known: Sequence[str]) -> None:
@@ -216,6 +224,28 @@ def _check_present(message: Message, *fields: str) -> None:
     for field in fields:
         if not message.HasField(field):
             raise InvalidRequest.missing(field)
+
+
+def _check_interpretable(event: Message, path: str = "") -> None:
+    """That every time in an event is one, and every value of an enum known."""
+    field: Any
+    value: Any
+    for field, value in event.ListFields():
+        name = f"{path}{field.name}"
+        for each in value if field.is_repeated else (value,):
+            if field.enum_type is not None and each not in field.enum_type.values_by_number:
+                raise InvalidRequest.invalid(name, f"{each} is not known")
+            if isinstance(each, timestamp_pb2.Timestamp):
+                _check_time(each, name)
+            elif isinstance(each, Message) and not isinstance(each, _DATA):
+                _check_interpretable(each, f"{name}.")
+
+
+def _check_time(time: timestamp_pb2.Timestamp, field: str) -> None:
+    try:
+        time.ToNanoseconds()
+    except ValueError as error:
+        raise InvalidRequest.invalid(field, "it is not within the years 1 to 9999") from error
 
 
 def _scope_problems(project: str, domain: str, prefix: str = "") -> Problems:

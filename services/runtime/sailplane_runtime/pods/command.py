@@ -8,7 +8,7 @@ unpacked in the attempt's working directory.
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -80,6 +80,7 @@ def command_of(pod: Pod, files: AttemptFiles, envs: PythonEnvs, path: str) -> Co
         **given,
         "PATH": f"{python.bin}{os.pathsep}{given.get('PATH', path)}",
     }
+    _check_passable(argv, env)
     program = _find(argv[0], files.work, env["PATH"])
     warm_script = python.warm_script(program, given)
     return Command(tuple(argv), env, program, warm_script, python, Share.of(container), data_config)
@@ -123,6 +124,18 @@ def _given_env(container: Mapping[str, Any]) -> dict[str, str]:
             raise InvalidRequest(f"variable {each['name']} comes from {', '.join(each['valueFrom'])}: Kubernetes only")
         found[each["name"]] = expand(str(each.get("value", "")), found)
     return found
+
+
+def _check_passable(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Raises `InvalidRequest` for what no process of any system can be given. Values may be secret: none is told."""
+    for index, argument in enumerate(argv):
+        if "\0" in argument:
+            raise InvalidRequest(f"argument {index} of the command contains a NUL character")
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name:
+            raise InvalidRequest(f"no environment variable can have the name {name!r}")
+        if "\0" in value:
+            raise InvalidRequest(f"the environment variable {name} contains a NUL character")
 
 
 def data_config_of(pod: Pod) -> DataConfig | None:

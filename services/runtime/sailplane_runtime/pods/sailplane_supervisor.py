@@ -201,7 +201,7 @@ class Supervisor:
                 pid = spawn(request)
                 start = process_start(pid)
                 os.write(claimed, f"process {pid} {start}\n".encode())
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: what Python can tell that no process can be given
             self.ended(request, dict(not_started(request, error), started_at=at, finished_at=at))
             return
         finally:
@@ -281,13 +281,14 @@ def how_it_ended(status: int, usage: struct_rusage) -> dict[str, Any]:
     }
 
 
-def not_started(request: dict[str, Any], error: OSError) -> dict[str, Any]:
+def not_started(request: dict[str, Any], error: OSError | ValueError) -> dict[str, Any]:
     """The exit record of a command that could not be executed."""
     command = request["argv"][0]
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    why = error.strerror if isinstance(error, OSError) else error
+    if isinstance(error, OSError) and error.errno in (errno.ENOENT, errno.ENOTDIR):
         message = f"command {command!r} ({request['path']}) or the interpreter it names does not exist"
         return {"code": 127, "signal": 0, "reason": COMMAND_NOT_FOUND, "message": message}
-    message = f"command {command!r} ({request['path']}) cannot be executed: {error.strerror}"
+    message = f"command {command!r} ({request['path']}) cannot be executed: {why}"
     return {"code": 126, "signal": 0, "reason": "ContainerCannotRun", "message": message}
 
 
