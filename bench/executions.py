@@ -15,10 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from compat import raw
-from compat.plane import Plane
 from flyteidl.core import execution_pb2
-from world import cpu_s, plane, rss_mb, show, summary
+from world import Plane, cpu_s, plane, raw, rss_mb, show, summary
 
 ASK_EVERY_S = 0.002
 CLIENTS = 16

@@ -16,6 +16,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every new process compiles its imports again
 
+from compat import raw
 from compat.plane import Plane
 
 
@@ -70,3 +71,6 @@ def machine() -> dict[str, Any]:
 def show(results: dict[str, Any]) -> None:
     """Print the results."""
     print(json.dumps({"machine": machine(), **results}, indent=2))
+
+
+__all__ = ["Plane", "cpu_s", "machine", "plane", "raw", "rss_mb", "show", "summary"]

@@ -26,7 +26,8 @@ from .event_rows import NodeRecord, TaskKey, TaskRecord
 from .ports import AdminPorts
 
 TOPIC = "events"
-DELIVERIES_AT_ONCE = 128
+DELIVERIES_AT_ONCE = 4
+"""Executions of one transaction: more would spare commits, and keep requests waiting."""
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +158,9 @@ class Consumer:
     async def run(self) -> None:
         """Record for ever."""
         while True:
-            await self.record(await self._queue.receive(TOPIC, DELIVERIES_AT_ONCE))
+            deliveries = await self._queue.receive(TOPIC, DELIVERIES_AT_ONCE)
+            await self._ports.turns.next()
+            await self.record(deliveries)
 
     async def record(self, deliveries: Sequence[Delivery]) -> None:
         """Record deliveries in one transaction; if one of them cannot be, each in its own."""

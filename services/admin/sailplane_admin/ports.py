@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from sailplane_core.ports import BlobStore, Clock
 from sailplane_runtime.store.port import Store
+from sailplane_runtime.turns import Turns
 
 from .cache import EntityCache, RowIdCache
 
@@ -58,3 +59,4 @@ class AdminPorts:
     settings: AdminSettings = AdminSettings()
     cache: EntityCache = field(default_factory=EntityCache)
     row_ids: RowIdCache = field(default_factory=RowIdCache)
+    turns: Turns = field(default_factory=Turns)

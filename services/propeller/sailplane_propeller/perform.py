@@ -95,6 +95,7 @@ class Performers:
         delay_s, tries = self._ports.settings.retry_delay_s, 0
         while True:
             try:
+                await self._ports.turns.next()
                 return await self._perform(live, command)
             except Unavailable as error:
                 log.warning("command_waits", execution=str(live.id), command=repr(command), reason=str(error))

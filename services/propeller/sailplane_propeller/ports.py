@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from sailplane_core.ports import BlobStore, Clock, PodLauncher, Queue
 from sailplane_runtime.store.port import Store
+from sailplane_runtime.turns import Turns
 
 from .definitions import DefinitionSource
 
@@ -19,6 +20,7 @@ class PropellerSettings:
     """First pause before something unavailable is tried again; doubles up to `retry_delay_s_max`."""
 
     retry_delay_s_max: float = 10.0
+    """The longest such pause."""
 
     sweep_interval_s: float = 30.0
     """Between two looks for Pods that nobody reports on any more and for Pods whose execution is long over."""
@@ -44,3 +46,4 @@ class PropellerPorts:
     clock: Clock
     definitions: DefinitionSource
     settings: PropellerSettings = PropellerSettings()
+    turns: Turns = field(default_factory=Turns)

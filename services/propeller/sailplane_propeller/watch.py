@@ -104,6 +104,7 @@ class Watcher:
         delay_s = self._ports.settings.retry_delay_s
         while True:
             try:
+                await self._ports.turns.next()
                 seen = await self._end_of(attempt, report)
                 break
             except Unavailable as error:

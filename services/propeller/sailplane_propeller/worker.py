@@ -144,6 +144,7 @@ class Worker:
                     log.warning("observation_of_unknown_execution", execution=str(live.id))
                     return
                 seen = [one.observation for one in batch]
+                await self._ports.turns.next()
                 transition = await advance(
                     self._ports.store,
                     definition.plan,

@@ -32,6 +32,7 @@ from sailplane_runtime.pods.process import ProcessLauncher
 from sailplane_runtime.progress import Progress
 from sailplane_runtime.queue.memory import MemoryQueue
 from sailplane_runtime.store.sql import SqlStore
+from sailplane_runtime.turns import Turns
 from sailplane_scheduler import tables as scheduler_tables
 from sailplane_scheduler.ports import SchedulerPorts
 from sailplane_scheduler.service import Scheduler
@@ -103,10 +104,13 @@ class ControlPlane:
         launcher = ProcessLauncher(
             self._data.path, clock, python_envs=options.python_envs, warm=options.warm, blobs=blobs
         )
-        admin = Admin(AdminPorts(stores["admin"], blobs, clock, options.admin), queue)
+        turns = Turns()
+        admin = Admin(AdminPorts(stores["admin"], blobs, clock, options.admin, turns=turns), queue)
         task_envs = {"FLYTE_PLATFORM_URL": found.grpc, "FLYTE_PLATFORM_INSECURE": "true"}
         settings = replace(options.propeller, task_envs=task_envs | options.propeller.task_envs)
-        propeller = Propeller(PropellerPorts(stores["propeller"], queue, blobs, launcher, clock, definitions, settings))
+        propeller = Propeller(
+            PropellerPorts(stores["propeller"], queue, blobs, launcher, clock, definitions, settings, turns)
+        )
         scheduler = Scheduler(SchedulerPorts(stores["scheduler"], queue, clock, options.scheduler))
         for service, servicer in (*admin.grpc_services(), *propeller.grpc_services(), *scheduler.grpc_services()):
             grpc.add(service, servicer)

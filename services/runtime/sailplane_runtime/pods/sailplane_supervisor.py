@@ -49,6 +49,9 @@ CLAIM, EXIT, LOG = "claim", "exit", "log"
 COMMAND_NOT_FOUND = "CommandNotFound"
 READ_BYTES = 1 << 18
 
+NICENESS = 5
+"""Of tasks: however many want to run, the control plane still answers, and so does the machine."""
+
 
 def process_start(pid: int) -> int:
     """When the process started, in clock ticks since boot: with its id, an identity. 0 where /proc does not tell."""
@@ -318,6 +321,7 @@ def main() -> None:
     """Serve the socket whose descriptor is the first argument."""
     fd = int(sys.argv[1])
     close_all_but(fd)
+    os.nice(NICENESS)
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
     zygote = load_zygote() if "zygote" in sys.argv[2:] else None
