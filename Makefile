@@ -4,14 +4,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 BIN := .venv/bin
 READY := .venv/.ready
-INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV := $(BIN)/python tools/uv_as_pip.py
+INSTALL := $(UV) pip install --quiet
 
-# uv does not read pip's configuration: pass on the index and the certificates that pip would use.
-export UV_DEFAULT_INDEX ?= $(shell echo "$${UV_INDEX_URL:-$${PIP_INDEX_URL:-$$($(PYTHON) -m pip config get global.index-url 2>/dev/null)}}")
-ifeq ($(strip $(UV_DEFAULT_INDEX)),)
-unexport UV_DEFAULT_INDEX
-endif
-export UV_SYSTEM_CERTS ?= true
+# Where a machine tells Python to keep no compiled modules, every process would compile flytekit anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup fmt lint types test conformance compat e2e protos verify-protos lock up demo bench clean
 .DEFAULT_GOAL := help
@@ -63,7 +60,7 @@ verify-protos: $(READY) ## Prove that generating twice gives the same, and what 
 	@rm -rf build/protos
 	@for run in 1 2; do \
 		mkdir -p build/protos/$$run && cp -R protos/sailplane protos/*.py protos/*.toml protos/README.md build/protos/$$run && \
-		$(BIN)/uv build --quiet --python $(BIN)/python --wheel --build-constraints build-requirements.lock \
+		$(UV) build --quiet --python $(BIN)/python --wheel --build-constraints build-requirements.lock \
 			--out-dir build/protos/$$run/dist build/protos/$$run || exit 1; done
 	cmp build/protos/1/dist/*.whl build/protos/2/dist/*.whl
 	diff -r -x __pycache__ build/protos/1/python/sailplane_protos protos/python/sailplane_protos

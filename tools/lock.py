@@ -7,11 +7,13 @@ Both are made for every platform at once and name no package index. Run it with 
 `uv pip compile`, for instance `--upgrade-package grpcio`.
 """
 
-import subprocess
+import os
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
+
+import uv_as_pip
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = ("pyproject.toml", "protos/pyproject.toml", "sdk/pyproject.toml")
@@ -31,9 +33,11 @@ def main() -> None:
 
 def _compile(lock: str, sources: list[str]) -> None:
     own = [option for name in OWN for option in ("--no-emit-package", name)]
-    command = [str(Path(sys.prefix) / "bin" / "uv"), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
-    command += ["--python-version", "3.11", "--no-header", "--no-emit-index-url", "--no-emit-find-links", *own]
-    subprocess.run([*command, "--output-file", lock, *sources, *sys.argv[1:]], cwd=ROOT, check=True)  # noqa: S603
+    options = ["--quiet", "--universal", "--generate-hashes", "--python-version", "3.11", "--no-header"]
+    options += ["--no-emit-index-url", "--no-emit-find-links", "--output-file", lock, *own]
+    os.chdir(ROOT)
+    if uv_as_pip.run("pip", "compile", *options, *sources, *sys.argv[1:]):
+        sys.exit(f"{lock} could not be made")
 
 
 if __name__ == "__main__":
