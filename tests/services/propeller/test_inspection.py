@@ -1,0 +1,142 @@
+"""What operators are told, and what the sweeper finds."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from sailplane_core.errors import InvalidRequest, NotFound
+from sailplane_core.ids import ExecutionId
+from sailplane_core.machine import TaskEnded
+from sailplane_core.phases import ExecutionPhase
+from sailplane_core.ports import PodLauncher, PodPhase, PodStatus
+from sailplane_propeller.inputs import Literals
+from sailplane_propeller.inspection import Inspection
+from sailplane_propeller.live import Live
+from sailplane_propeller.pods import PodNames
+from sailplane_propeller.ports import PropellerPorts
+from sailplane_propeller.sweeper import Sweeper
+from sailplane_propeller.watch import Watcher
+from sailplane_protos.propeller import service_pb2
+from services.propeller.conftest import Engine, X, engine, start_message
+from services.propeller.test_worker import until
+
+
+async def never(grace_s: float) -> int:
+    return 0
+
+
+@pytest.fixture
+async def started(ports: PropellerPorts) -> Engine:
+    """With `x` started."""
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    intake.cancel()
+    return running
+
+
+async def test_the_state_of_an_execution_with_its_pending_commands(started: Engine) -> None:
+    inspection = Inspection(started.ports, never)
+    answer = await inspection.GetExecutionState(service_pb2.GetExecutionStateRequest(id=X.to_message()), None)
+    assert (answer.phase, answer.version) == (ExecutionPhase.RUNNING, 1)
+    assert [(node.node_id, node.phase, node.pod_name) for node in answer.nodes] == [
+        ("a", "QUEUED", "x-a-0"),
+        ("start-node", "SUCCEEDED", ""),
+    ]
+    assert [(command.kind, command.node_id, command.attempt) for command in answer.commands] == [("LaunchPod", "a", 0)]
+
+
+async def test_nodes_come_in_pages(started: Engine) -> None:
+    inspection = Inspection(started.ports, never)
+    request = service_pb2.GetExecutionStateRequest(id=X.to_message(), limit=1)
+    first = await inspection.GetExecutionState(request, None)
+    request.token = first.token
+    second = await inspection.GetExecutionState(request, None)
+    assert [node.node_id for node in (*first.nodes, *second.nodes)] == ["a", "start-node"]
+    assert (second.token, list(second.commands)) == ("", [])
+
+
+async def test_bad_questions_are_refused(started: Engine) -> None:
+    inspection = Inspection(started.ports, never)
+    ghost = ExecutionId("p", "development", "ghost").to_message()
+    with pytest.raises(NotFound):
+        await inspection.GetExecutionState(service_pb2.GetExecutionStateRequest(id=ghost), None)
+    with pytest.raises(InvalidRequest, match=r"id\.project"):
+        await inspection.GetExecutionState(service_pb2.GetExecutionStateRequest(), None)
+    for token in ("%%%", "é", "x"):
+        with pytest.raises(InvalidRequest, match="token"):
+            await inspection.ListParked(service_pb2.ListParkedRequest(token=token), None)
+
+
+async def test_parked_executions_are_listed_with_their_evidence(started: Engine) -> None:
+    worker = started.worker
+    cast("dict[str, Any]", worker.live(X).definition.plan.primary.nodes).pop("b")
+    worker.post(X, TaskEnded("a", 0, None))
+    inspection = Inspection(started.ports, never)
+    async with asyncio.timeout(5):
+        while not (answer := await inspection.ListParked(service_pb2.ListParkedRequest(), None)).parked:
+            await asyncio.sleep(0.001)
+    [parked] = answer.parked
+    assert ExecutionId.of(parked.id) == X
+    assert "TaskEnded" in parked.evidence
+    assert not (await inspection.ListParked(service_pb2.ListParkedRequest(project="other"), None)).parked
+    state = await inspection.GetExecutionState(service_pb2.GetExecutionStateRequest(id=X.to_message()), None)
+    assert state.parked.reason == parked.reason
+
+
+class Removals:
+    """A launcher that only writes down what is removed."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    async def remove(self, namespace: str, name: str) -> None:
+        """Write down."""
+        self.removed.append(name)
+
+
+def sweeper_of(started: Engine, launcher: Removals) -> tuple[Sweeper, Watcher]:
+    ports = replace(started.ports, launcher=cast("PodLauncher", launcher))
+    names = PodNames()
+    for live in started.worker.in_service():
+        names.enter(live)
+    literals = Literals(ports.blobs)
+    watcher = Watcher(ports, names, literals, started.worker.live, started.worker.post)
+    return Sweeper(ports, watcher, started.worker.in_service), watcher
+
+
+def status(name: str, execution: str) -> PodStatus:
+    labels = {"project": "p", "domain": "development", "execution-id": execution}
+    return PodStatus(name, "p-development", PodPhase.RUNNING, labels)
+
+
+async def test_a_pod_that_nobody_knows_is_missing_after_two_looks(started: Engine, monkeypatch: Any) -> None:
+    sweeper, watcher = sweeper_of(started, Removals())
+    seen: list[PodStatus] = []
+    monkeypatch.setattr(watcher, "take", seen.append)
+    await sweeper.sweep()
+    assert seen == []
+    await sweeper.sweep()
+    assert [(one.name, one.phase) for one in seen] == [("x-a-0", PodPhase.MISSING)]
+
+
+async def test_a_pod_whose_command_is_under_way_is_not_missed(started: Engine, monkeypatch: Any) -> None:
+    sweeper, watcher = sweeper_of(started, Removals())
+    seen: list[PodStatus] = []
+    monkeypatch.setattr(watcher, "take", seen.append)
+    live: Live = started.worker.live(X)
+    live.chains["a"] = asyncio.create_task(asyncio.sleep(0))
+    await sweeper.sweep()
+    await sweeper.sweep()
+    assert seen == []
+
+
+async def test_pods_of_executions_that_nobody_knows_are_removed(started: Engine) -> None:
+    launcher = Removals()
+    sweeper, watcher = sweeper_of(started, launcher)
+    watcher.take(status("x-a-0", "x"))
+    watcher.take(status("ghost-a-0", "ghost"))
+    await sweeper.sweep()
+    assert launcher.removed == ["ghost-a-0"]
