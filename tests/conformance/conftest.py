@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from sailplane_core.ports import BlobStore, Clock, Queue
@@ -19,6 +19,9 @@ from sailplane_runtime.queue.memory import MemoryQueue
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.store.sql import SqlStore
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table
+
+if TYPE_CHECKING:
+    from conformance.pods_world import PodWorld
 
 T = TypeVar("T")
 
@@ -196,3 +199,29 @@ def blob_world(request: pytest.FixtureRequest, tmp_path: Path) -> BlobWorld:
 @pytest.fixture
 def blobs(blob_world: BlobWorld) -> BlobStore:
     return blob_world.blobs
+
+
+# Pods
+
+
+LAUNCHERS = {"process-cold": False, "process-warm": True}
+"""Whether each forks Python entry points."""
+
+
+@pytest.fixture(scope="session")
+def python_env(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from conformance.pods_world import make_python_env
+
+    return make_python_env(tmp_path_factory.mktemp("env") / "venv")
+
+
+@pytest.fixture(params=LAUNCHERS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path, python_env: Path) -> "AsyncIterator[PodWorld]":
+    from conformance.pods_world import PodWorld  # which waits with the help of this module
+
+    warm = LAUNCHERS[request.param]
+    traits = frozenset({"directories", "local_capacity"}) | ({"warm"} if warm else frozenset[str]())
+    _check_traits(request, traits)
+    world = PodWorld(tmp_path, python_env, warm, traits)
+    yield world
+    await world.close()
