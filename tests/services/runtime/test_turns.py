@@ -1,6 +1,7 @@
 """Background work waits for its turn, in order, and lets others run in between."""
 
 import asyncio
+from itertools import pairwise
 
 from sailplane_runtime.turns import Turns
 
@@ -32,4 +33,4 @@ async def test_the_loop_goes_round_between_two_turns() -> None:
     busy = asyncio.create_task(others())
     await asyncio.gather(step(), step(), step())
     busy.cancel()
-    assert all(later - earlier >= 5 for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later - earlier >= 5 for earlier, later in pairwise(seen))
