@@ -51,7 +51,7 @@ compat: $(READY) ## Run stock flytekit against a control plane
 	$(BIN)/pytest tests/compat
 
 e2e: $(READY) ## Run what starts a control plane as a user does
-	$(BIN)/pytest tests/services/standalone tests/compat
+	$(BIN)/pytest tests/services/standalone tests/e2e tests/compat
 
 protos: $(READY) ## Generate Python from the .proto files again
 	$(INSTALL) --no-deps --build-constraints build-requirements.lock --reinstall-package sailplane-protos -e protos
