@@ -108,6 +108,7 @@ def _pack(detail: Message, *, as_flyte: bool) -> AnyMessage:
 
 def _cut(message: str, bytes_max: int) -> str:
     """`message`, cut to `bytes_max` bytes as gRPC encodes it, which makes three of each that is not plain text."""
+    message = message[: bytes_max + 1]  # a character takes a byte at least, so this much is enough to look at
     if sum(map(_encoded_bytes, message)) <= bytes_max:
         return message
     left = bytes_max - len(_CUT)
