@@ -14,7 +14,8 @@ description_entities
 executions, node_executions,  what was started, and how far it has come
 task_executions
 execution_orders            what propeller is told of executions
-events                      what propeller tells of them
+events                      what propeller tells of them (`event_rows`, `event_data`: rows and blobs behind it)
+changes                     who is woken when one of them has changed
 execution_data, data_proxy  inputs and outputs, signed URLs, and data by `flyte://` URL
 listing, paging             filters, sort keys and pages, the same for every list
 cache                       parsed versions, which never change

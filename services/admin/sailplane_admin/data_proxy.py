@@ -1,5 +1,6 @@
 """The data proxy: signed URLs for what clients bring and fetch, and data by `flyte://` URL."""
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -68,7 +69,8 @@ async def _md5(ports: AdminPorts, stored: BlobInfo) -> bytes:
     """The digest of an object whose store does not remember it."""
     digest = hashlib.md5(usedforsecurity=False)
     for start in range(0, stored.size_bytes, CHUNK_BYTES):
-        digest.update(await ports.blobs.get(stored.uri, start=start, bytes_max=CHUNK_BYTES))
+        chunk = await ports.blobs.get(stored.uri, start=start, bytes_max=CHUNK_BYTES)
+        await asyncio.to_thread(digest.update, chunk)
     return digest.digest()
 
 
@@ -135,7 +137,7 @@ async def get_data(ports: AdminPorts, request: dataproxy_pb2.GetDataRequest) -> 
         return dataproxy_pb2.GetDataResponse(pre_signed_urls=_pre_signed(signed))
     inputs_uri, outputs_uri = await _uris(ports, url.node_execution_id, url.attempt)
     uri = inputs_uri if url.part is flyte_urls.Part.INPUTS else outputs_uri
-    values = await execution_data.read_whole(ports, uri)
+    values = await execution_data.read_whole(ports, uri, ports.settings.literals_bytes_max)
     if not url.name:
         return dataproxy_pb2.GetDataResponse(literal_map=values)
     if url.name not in values.literals:

@@ -12,7 +12,7 @@ from sailplane_protos.core import catalog_pb2
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import tables
-from .execution_rows import course_columns, execution_values, in_execution
+from .execution_rows import course_columns, execution_values, in_execution, is_of_execution
 
 _NODES = tables.node_executions.c
 _TASKS = tables.task_executions.c
@@ -30,6 +30,8 @@ class NodeRecord:
     input_uri: str = ""
     metadata: node_execution_pb2.NodeExecutionMetaData = field(default_factory=node_execution_pb2.NodeExecutionMetaData)
     closure: node_execution_pb2.NodeExecutionClosure = field(default_factory=node_execution_pb2.NodeExecutionClosure)
+    generated: node_execution_pb2.DynamicWorkflowNodeMetadata | None = None
+    """The workflow that its task has generated, if an event tells now."""
     is_changed: bool = False
 
     @property
@@ -133,6 +135,11 @@ _UPDATE_NODE = (
     .values({name: bindparam(name) for name in _NODE_CHANGES})
 )
 _INSERT_NODE = insert(tables.node_executions)
+_SET_GENERATED = (
+    update(tables.node_executions)
+    .where(*is_of_execution(tables.node_executions), _NODES.node_id == bindparam("of_node_id"))
+    .values(dynamic_workflow=bindparam("dynamic_workflow"))
+)
 _TASK_CHANGES = (
     "phase",
     "started_at_us",
@@ -186,6 +193,10 @@ def save_nodes(connection: Connection, id: ExecutionId, nodes: Mapping[str, Node
         connection.execute(_INSERT_NODE, inserts)
     if updates:
         connection.execute(_UPDATE_NODE, updates)
+    for node_id, record in nodes.items():
+        if record.generated is not None:
+            generated = record.generated.SerializeToString()
+            connection.execute(_SET_GENERATED, key | {"of_node_id": node_id, "dynamic_workflow": generated})
 
 
 def _parent_row_id(

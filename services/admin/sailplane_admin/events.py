@@ -7,27 +7,32 @@ late or repeated changes nothing: from the queue it is dropped, to an RPC the re
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
 
 import structlog
 from google.protobuf.message import DecodeError
 from sailplane_core import admission, closures, validation
-from sailplane_core.errors import InvalidRequest, NotFound, SailplaneError
+from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, SailplaneError, Unavailable
 from sailplane_core.ids import EntityId, ExecutionId
 from sailplane_core.ports import Delivery, Queue
 from sailplane_protos.admin import event_pb2 as requests_pb2
-from sailplane_protos.admin import execution_pb2
+from sailplane_protos.admin import execution_pb2, node_execution_pb2
 from sailplane_protos.event import event_pb2
 from sailplane_protos.propeller import queue_pb2
+from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection
 
-from . import event_rows, execution_rows
+from . import event_data, event_rows, execution_rows
 from .event_rows import NodeRecord, TaskKey, TaskRecord
 from .ports import AdminPorts
 
 TOPIC = "events"
 DELIVERIES_AT_ONCE = 4
 """Executions of one transaction: more would spare commits, and keep requests waiting."""
+STORE_RETRY_S = 1.0
+"""Between tries while the store is away or full."""
+NACK_DELAY_S = 1.0
+"""Before a batch that could not be recorded comes again."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +56,7 @@ def fold(connection: Connection, id: ExecutionId, events: Sequence[queue_pb2.Eve
 
     Raises `NotFound` when there is no such execution, or an event is about a node or parent that was never reported.
     """
-    stored = execution_rows.find_execution(connection, id)
-    if stored is None:
-        raise NotFound("execution", str(id))
+    stored = execution_rows.lock_execution(connection, id)
     closure = execution_pb2.ExecutionClosure.FromString(stored.closure)
     node_ids, attempts = _touched(events)
     nodes = event_rows.load_nodes(connection, id, node_ids)
@@ -114,6 +117,11 @@ def _fold_node(folding: Folding, event: event_pb2.NodeExecutionEvent) -> None:
     record.closure = closures.apply_node_event(record.closure, event)
     record.metadata = closures.apply_node_metadata(record.metadata, event)
     record.input_uri = record.input_uri or event.input_uri
+    told = event.task_node_metadata.dynamic_workflow
+    if told.HasField("compiled_workflow"):
+        record.generated = node_execution_pb2.DynamicWorkflowNodeMetadata(
+            id=told.id, compiled_workflow=told.compiled_workflow, dynamic_job_spec_uri=told.dynamic_job_spec_uri
+        )
     record.is_changed = True
 
 
@@ -164,27 +172,41 @@ class Consumer:
 
     async def record(self, deliveries: Sequence[Delivery]) -> None:
         """Record deliveries in one transaction; if one of them cannot be, each in its own."""
-        try:
-            await self._record_together(deliveries)
-        except Exception as error:  # whatever one batch of events holds must not stop the others
-            if len(deliveries) > 1:
-                for delivery in deliveries:
-                    await self.record([delivery])
+        waiting = deliveries
+        while waiting:
+            try:
+                await self._record_together(waiting)
                 return
-            log.exception("events_not_recorded", message_id=deliveries[0].message.id)
-            await self._queue.nack(deliveries[0], reason=f"{type(error).__name__}: {error}", delay_s=1.0)
+            except (Unavailable, LimitReached) as error:  # no message's fault, so none of them loses a try
+                log.warning("events_wait_for_the_store", messages=len(waiting), reason=str(error))
+                await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=STORE_RETRY_S))
+                waiting = [delivery for delivery in waiting if await self._queue.extend(delivery)]
+            except Exception as error:  # whatever one batch of events holds must not stop the others
+                await self._record_apart(waiting, error)
+                return
+
+    async def _record_apart(self, deliveries: Sequence[Delivery], error: Exception) -> None:
+        if len(deliveries) > 1:
+            for delivery in deliveries:
+                await self.record([delivery])
+            return
+        log.error("events_not_recorded", message_id=deliveries[0].message.id, exc_info=error)
+        await self._queue.nack(deliveries[0], reason=f"{type(error).__name__}: {error}", delay_s=NACK_DELAY_S)
 
     async def _record_together(self, deliveries: Sequence[Delivery]) -> None:
         batches = [_parse(delivery) for delivery in deliveries]
+        reported = [(ExecutionId.of(batch.execution_id), batch.events) for batch in batches]
+        reported.sort(key=lambda report: str(report[0]))  # whoever locks several executions does so in one order
 
-        def change(transaction: Any) -> list[SailplaneError]:
+        def change(transaction: Transaction) -> list[SailplaneError]:
             refused: list[SailplaneError] = []
-            for batch in batches:
-                refused += fold(transaction.connection, ExecutionId.of(batch.execution_id), batch.events)
+            for id, events in reported:
+                refused += fold(transaction.connection, id, events)
             return refused
 
         for error in await self._ports.store.write(change):
             log.debug("event_dropped", reason=str(error))
+        self._ports.changes.publish(id for id, _ in reported)
         await self._queue.ack(deliveries)
 
 
@@ -201,23 +223,42 @@ def _parse(delivery: Delivery) -> queue_pb2.EventBatch:
 async def create_workflow_event(ports: AdminPorts, request: requests_pb2.WorkflowExecutionEventRequest) -> None:
     """Record what somebody else's engine reports of an execution. Raises what the verdict says."""
     validation.check_workflow_event(request)
-    await _record_one(ports, ExecutionId.of(request.event.execution_id), queue_pb2.Event(workflow=request.event))
+    id = ExecutionId.of(request.event.execution_id)
+    await _store_inline(ports, id, request.event)
+    await _record_one(ports, id, queue_pb2.Event(workflow=request.event))
 
 
 async def create_node_event(ports: AdminPorts, request: requests_pb2.NodeExecutionEventRequest) -> None:
-    """The same for a node."""
+    """The same for a node. An execution that it says it has started must exist."""
     validation.check_node_event(request)
-    await _record_one(ports, ExecutionId.of(request.event.id.execution_id), queue_pb2.Event(node=request.event))
+    id = ExecutionId.of(request.event.id.execution_id)
+    if request.event.HasField("workflow_node_metadata"):
+        await _require(ports, ExecutionId.of(request.event.workflow_node_metadata.execution_id))
+    await _store_inline(ports, id, request.event)
+    await _record_one(ports, id, queue_pb2.Event(node=request.event))
 
 
 async def create_task_event(ports: AdminPorts, request: requests_pb2.TaskExecutionEventRequest) -> None:
     """The same for a task attempt."""
     validation.check_task_event(request)
     id = ExecutionId.of(request.event.parent_node_execution_id.execution_id)
+    await _store_inline(ports, id, request.event)
     await _record_one(ports, id, queue_pb2.Event(task=request.event))
+
+
+async def _store_inline(ports: AdminPorts, id: ExecutionId, event: event_data.Event) -> None:
+    if event_data.has_inline_data(event):
+        await _require(ports, id)
+        await event_data.store_inline(ports, id, event)
+
+
+async def _require(ports: AdminPorts, id: ExecutionId) -> None:
+    if await ports.store.read(lambda connection: execution_rows.find_execution(connection, id)) is None:
+        raise NotFound("execution", str(id))
 
 
 async def _record_one(ports: AdminPorts, id: ExecutionId, event: queue_pb2.Event) -> None:
     refused = await ports.store.write(lambda transaction: fold(transaction.connection, id, [event]))
+    ports.changes.publish([id])
     if refused:
         raise refused[0]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import structlog
 from google.protobuf.message import DecodeError
 from sailplane_core import flyte_urls, validation
-from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
+from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Refused
 from sailplane_core.ids import ExecutionId
 from sailplane_protos.admin import common_pb2, execution_pb2, node_execution_pb2, task_execution_pb2
 from sailplane_protos.core import literals_pb2
@@ -33,28 +33,45 @@ async def read(ports: AdminPorts, uri: str) -> Data:
     nothing = Data(literals_pb2.LiteralMap(), common_pb2.UrlBlob())
     if not uri:
         return nothing
+    url = common_pb2.UrlBlob()
     try:
         size_bytes = (await ports.blobs.head(uri)).size_bytes
         signed = await ports.blobs.sign(uri, "GET", ports.settings.download_expires_in_s)
         url = common_pb2.UrlBlob(url=signed.url, bytes=size_bytes)
         if size_bytes > ports.settings.inline_data_bytes_max:
             return Data(literals_pb2.LiteralMap(), url)
-        return Data(literals_pb2.LiteralMap.FromString(await ports.blobs.get(uri)), url)
+        return Data(_parsed(uri, await ports.blobs.get(uri)), url)
     except NotFound:
         return nothing
     except InvalidRequest as error:  # an engine of somebody else's may write where we cannot read
         log.warning("data_outside_the_blob_store", uri=uri, reason=str(error))
         return nothing
-    except DecodeError as error:
-        raise Unavailable(f"the data at {uri} ({error})") from error
+    except Refused as error:
+        log.warning("data_not_understood", uri=uri, reason=str(error))
+        return Data(literals_pb2.LiteralMap(), url)
 
 
-async def read_whole(ports: AdminPorts, uri: str) -> literals_pb2.LiteralMap:
-    """The literal map at a URI, whatever its size; empty when nothing is stored."""
+async def read_whole(ports: AdminPorts, uri: str, bytes_max: int | None = None) -> literals_pb2.LiteralMap:
+    """The literal map at a URI, empty when nothing is stored.
+
+    Raises `LimitReached` when it is larger than `bytes_max`, `Refused` when what is stored is something else.
+    """
+    if not uri:
+        return literals_pb2.LiteralMap()
     try:
-        return literals_pb2.LiteralMap.FromString(await ports.blobs.get(uri)) if uri else literals_pb2.LiteralMap()
+        data = await ports.blobs.get(uri, bytes_max=None if bytes_max is None else bytes_max + 1)
     except NotFound:
         return literals_pb2.LiteralMap()
+    if bytes_max is not None and len(data) > bytes_max:
+        raise LimitReached(f"more than {bytes_max} bytes of data at {uri}, which a signed URL gives")
+    return _parsed(uri, data)
+
+
+def _parsed(uri: str, data: bytes) -> literals_pb2.LiteralMap:
+    try:
+        return literals_pb2.LiteralMap.FromString(data)
+    except DecodeError as error:
+        raise Refused(f"what is stored at {uri} is no LiteralMap") from error
 
 
 async def of_execution(
@@ -91,6 +108,7 @@ async def of_node(
         outputs=outputs.url,
         full_inputs=inputs.values,
         full_outputs=values,
+        dynamic_workflow=await node_executions.find_generated(ports, node.id) if node.metadata.is_dynamic else None,
         flyte_urls=flyte_urls.node_urls(node.id, has_deck=bool(node.closure.deck_uri)),
     )
 

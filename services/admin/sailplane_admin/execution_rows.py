@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from sailplane_core.errors import NotFound
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import ExecutionId
 from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execution_pb2
@@ -55,6 +56,7 @@ def execution_values(id: ExecutionId) -> dict[str, str]:
 _FIND = select(_EXECUTIONS.id, _EXECUTIONS.spec, _EXECUTIONS.closure, _EXECUTIONS.cluster).where(
     *is_of_execution(tables.executions)
 )
+_LOCK = _FIND.with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,17 @@ def find_execution(connection: Connection, id: ExecutionId) -> StoredExecution |
     """The execution; None if there is none."""
     row = connection.execute(_FIND, execution_values(id)).one_or_none()
     return None if row is None else StoredExecution(*row)
+
+
+def lock_execution(connection: Connection, id: ExecutionId) -> StoredExecution:
+    """The execution, in a transaction that will write to it, to its nodes or attempts: others wait until it is through.
+
+    On a database with several writers two events might else be judged by the same row. Raises `NotFound`.
+    """
+    row = connection.execute(_LOCK, execution_values(id)).one_or_none()
+    if row is None:
+        raise NotFound("execution", str(id))
+    return StoredExecution(*row)
 
 
 def execution_of(row: Any) -> execution_pb2.Execution:

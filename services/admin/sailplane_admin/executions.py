@@ -29,6 +29,7 @@ from .execution_rows import (
     execution_values,
     find_execution,
     in_execution,
+    lock_execution,
     timed_fields,
 )
 from .listing import Join, Listing, fields_of, list_page, names_field
@@ -321,9 +322,7 @@ async def terminate(
     now = ports.clock.now()
 
     def change(transaction: Transaction) -> None:
-        row = find_execution(transaction.connection, id)
-        if row is None:
-            raise NotFound("execution", str(id))
+        row = lock_execution(transaction.connection, id)
         closure = execution_pb2.ExecutionClosure.FromString(row.closure)
         phase = ExecutionPhase(closure.phase)
         if phase in EXECUTION_TERMINAL:
@@ -334,6 +333,7 @@ async def terminate(
         transaction.send(execution_orders.abort(id, request.cause, ""))
 
     await ports.store.write(change)
+    ports.changes.publish([id])
     return execution_pb2.ExecutionTerminateResponse()
 
 
@@ -348,15 +348,14 @@ async def update_state(
     now = ports.clock.now()
 
     def change(transaction: Transaction) -> None:
-        row = find_execution(transaction.connection, id)
-        if row is None:
-            raise NotFound("execution", str(id))
+        row = lock_execution(transaction.connection, id)
         closure = execution_pb2.ExecutionClosure.FromString(row.closure)
         closure.state_change_details.state = request.state
         closure.state_change_details.occurred_at.FromDatetime(now)
         _set_closure(transaction.connection, row.row_id, closure)
 
     await ports.store.write(change)
+    ports.changes.publish([id])
     return execution_pb2.ExecutionUpdateResponse()
 
 

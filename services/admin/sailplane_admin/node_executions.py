@@ -42,6 +42,28 @@ async def load(ports: AdminPorts, id: identifier_pb2.NodeExecutionIdentifier) ->
     return _message(id.execution_id, row)
 
 
+async def find_generated(
+    ports: AdminPorts, id: identifier_pb2.NodeExecutionIdentifier
+) -> node_execution_pb2.DynamicWorkflowNodeMetadata | None:
+    """The workflow that a node's task has generated; None if there is none."""
+    query = select(_NODES.dynamic_workflow).where(
+        *in_execution(tables.node_executions, ExecutionId.of(id.execution_id)), _NODES.node_id == id.node_id
+    )
+    generated = await ports.store.read(lambda connection: connection.execute(query).scalar_one_or_none())
+    return None if generated is None else node_execution_pb2.DynamicWorkflowNodeMetadata.FromString(generated)
+
+
+async def get_generated(
+    ports: AdminPorts, request: node_execution_pb2.GetDynamicNodeWorkflowRequest
+) -> node_execution_pb2.DynamicNodeWorkflowResponse:
+    """The workflow that a node's task has generated. Raises `NotFound`."""
+    validation.check_node_execution_id(request.id)
+    generated = await find_generated(ports, request.id)
+    if generated is None:
+        raise NotFound("dynamic workflow", f"{ExecutionId.of(request.id.execution_id)}/{request.id.node_id}")
+    return node_execution_pb2.DynamicNodeWorkflowResponse(compiled_workflow=generated.compiled_workflow)
+
+
 async def get(ports: AdminPorts, request: node_execution_pb2.NodeExecutionGetRequest) -> NodeExecution:
     """One node."""
     return await load(ports, request.id)

@@ -7,6 +7,7 @@ from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
 
 from .cache import EntityCache, RowIdCache
+from .changes import Changes
 
 MIB = 1024 * 1024
 
@@ -26,6 +27,9 @@ class AdminSettings:
 
     inline_data_bytes_max: int = 2 * MIB
     """Inputs and outputs up to this size are sent within a reply; larger ones by URL. Flyte's limit."""
+
+    literals_bytes_max: int = 16 * MIB
+    """What GetData reads at most. flytekit takes replies of up to 20 MiB."""
 
     max_parallelism: int = 25
     """Nodes of an execution that run at one time, when neither request nor launch plan says. Flyte's default."""
@@ -60,3 +64,4 @@ class AdminPorts:
     cache: EntityCache = field(default_factory=EntityCache)
     row_ids: RowIdCache = field(default_factory=RowIdCache)
     turns: Turns = field(default_factory=Turns)
+    changes: Changes = field(default_factory=Changes)

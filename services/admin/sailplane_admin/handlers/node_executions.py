@@ -19,6 +19,12 @@ class NodeExecutionHandlers:
         """One node."""
         return await node_executions.get(self.ports, request)
 
+    async def GetDynamicNodeWorkflow(
+        self, request: node_execution_pb2.GetDynamicNodeWorkflowRequest, context: Any
+    ) -> node_execution_pb2.DynamicNodeWorkflowResponse:
+        """The workflow that a dynamic node has generated."""
+        return await node_executions.get_generated(self.ports, request)
+
     async def ListNodeExecutions(
         self, request: node_execution_pb2.NodeExecutionListRequest, context: Any
     ) -> node_execution_pb2.NodeExecutionList:

@@ -87,6 +87,7 @@ node_executions = Table(
     Column("cache_status", String(32)),
     Column("metadata", LargeBinary, nullable=False, comment="admin.NodeExecutionMetaData"),
     Column("closure", LargeBinary, nullable=False, comment="admin.NodeExecutionClosure"),
+    Column("dynamic_workflow", LargeBinary, comment="admin.DynamicWorkflowNodeMetadata, once it has generated one"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", "node_id", name="node_executions_node"),
     Index("node_executions_of_parent", "parent_id"),
 )
