@@ -162,7 +162,10 @@ def _primitive_json(primitive: literals_pb2.Primitive) -> Json:
 
 
 def struct_json(struct: struct_pb2.Struct) -> Json:
-    """A Struct as a JSON value; its numbers are doubles on the wire, and whole ones become integers again."""
+    """A Struct as a JSON value; its numbers are doubles on the wire, and whole ones become integers again.
+
+    Fields come by name: a protobuf map has no order of its own, and equal values must give equal texts.
+    """
     return _whole_numbers(cast("Json", json_format.MessageToDict(struct)))
 
 
@@ -172,7 +175,7 @@ def _whole_numbers(value: Json) -> Json:
     if isinstance(value, list):
         return [_whole_numbers(element) for element in value]
     if isinstance(value, dict):
-        return {name: _whole_numbers(element) for name, element in value.items()}
+        return {name: _whole_numbers(element) for name, element in sorted(value.items())}
     return value
 
 
