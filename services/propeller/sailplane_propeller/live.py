@@ -14,11 +14,12 @@ from sailplane_protos.propeller import queue_pb2
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An observation, with the delivery that brought it, if one did, and the start order if that was it."""
+    """An observation, with the delivery or command that brought it, if one did, and the start order if that was it."""
 
     observation: Observation
     delivery: Delivery | None = None
     start: queue_pb2.Start | None = None
+    command_id: str = ""
 
 
 @dataclass(slots=True)

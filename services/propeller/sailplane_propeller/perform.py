@@ -1,7 +1,8 @@
 """The hands: carries out what the machine decided, after it was committed.
 
 Each command is idempotent, is looked at again right before it is done (the node may have moved on), and is confirmed
-in the outbox when it is done. Commands about one node are carried out one after another, so that removing a Pod
+in the outbox when it is done; one that leads to an observation only after what the observation led to is committed,
+or a crash in between would lose it. Commands about one node are carried out one after another, so that removing a Pod
 never overtakes launching it; different nodes go on side by side.
 """
 
@@ -51,7 +52,7 @@ class Performers:
         ports: PropellerPorts,
         names: PodNames,
         literals: Literals,
-        post: Callable[[ExecutionId, Observation], None],
+        post: Callable[[ExecutionId, Observation, str], None],
         idle: Callable[[Live], None],
     ) -> None:
         self._ports = ports
@@ -86,9 +87,11 @@ class Performers:
             await asyncio.wait([before])
         async with self._places:
             seen = await self._until_done(live, command)
-        await self._ports.store.confirm([records.command_id(live.id, command)])
-        if seen is not None:
-            self._post(live.id, seen)
+        id = records.command_id(live.id, command)
+        if seen is None:
+            await self._ports.store.confirm([id])
+        else:
+            self._post(live.id, seen, id)
 
     async def _until_done(self, live: Live, command: Command) -> Observation | None:
         """Carry a command out, waiting for what is unavailable; an error that stays becomes a failed attempt."""

@@ -2,7 +2,7 @@
 
 Queue deliveries, Pod statuses and the results of commands all end in the mailbox of their execution. While a batch
 is being saved, what arrives waits and is evaluated together, so a burst costs few commits. Different executions go
-on side by side. A delivery is acknowledged once what it led to is committed.
+on side by side. A delivery is acknowledged, and a command confirmed, once what it led to is committed.
 
 An execution that breaks an invariant is parked with its evidence, and the others go on.
 """
@@ -68,9 +68,9 @@ class Worker:
         for id in sorted(ids | self._left_over.keys()):
             self.post(id, Started())
 
-    def post(self, id: ExecutionId, seen: Observation) -> None:
-        """Something was observed."""
-        self._offer(id, Seen(seen))
+    def post(self, id: ExecutionId, seen: Observation, command_id: str = "") -> None:
+        """Something was observed; if it is the result of a command, of which one."""
+        self._offer(id, Seen(seen, command_id=command_id))
 
     def live(self, id: ExecutionId) -> Live:
         """The execution in service, entered now if it was not."""
@@ -131,8 +131,16 @@ class Worker:
             deliveries = [seen.delivery for seen in batch if seen.delivery is not None]
             if deliveries:
                 await self._ports.queue.ack(deliveries)
+            await self._confirm([seen.command_id for seen in batch if seen.command_id])
         live.worker = None
         self.release(live)
+
+    async def _confirm(self, command_ids: Sequence[str]) -> None:
+        try:
+            if command_ids:
+                await self._ports.store.confirm(command_ids)
+        except Unavailable as error:
+            log.warning("commands_not_confirmed", reason=str(error))  # after the next start they are done again
 
     async def _evaluate(self, live: Live, batch: Sequence[Seen]) -> None:
         """Evaluate a batch until it is saved or the execution is parked."""

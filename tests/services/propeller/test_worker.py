@@ -1,10 +1,12 @@
 """What the worker promises: saved before handed out, nothing lost over a restart, a bad execution bothers no other."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import pytest
+from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
-from sailplane_core.machine import LaunchPod, RemovePod, Started, TaskEnded
+from sailplane_core.machine import LaunchFailed, LaunchPod, RemovePod, Started, TaskEnded
 from sailplane_core.phases import ExecutionPhase, NodePhase
 from sailplane_propeller import records
 from sailplane_propeller.ports import PropellerPorts
@@ -86,6 +88,30 @@ async def test_a_restart_hands_out_what_was_decided_but_not_confirmed(ports: Pro
     await until(lambda: second.handed == [("x", LaunchPod("a", 0))])
     second.worker.post(X, TaskEnded("a", 0, None))
     await until(lambda: ("x", LaunchPod("b", 0)) in second.handed)
+
+
+async def test_a_command_is_confirmed_only_when_what_it_led_to_is_saved(
+    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    intake.cancel()
+    id = records.command_id(X, LaunchPod("a", 0))
+    confirm, version_then = ports.store.confirm, list[int]()
+
+    async def watched(ids: Sequence[str]) -> None:
+        version_then.append((await stored(ports)).state.header.version)
+        await confirm(ids)
+
+    monkeypatch.setattr(ports.store, "confirm", watched)
+    before = (await stored(ports)).state.header.version
+    failure = Failure("BadTaskFormat", "no", FailureKind.USER, retryable=False)
+    running.worker.post(X, LaunchFailed("a", 0, failure), id)
+    await until(lambda: bool(version_then))
+    assert version_then == [before + 1]
+    assert id not in [message.id for message in await ports.store.pending(records.COMMANDS_TOPIC)]
 
 
 async def test_confirmed_commands_are_not_handed_out_again(ports: PropellerPorts) -> None:
