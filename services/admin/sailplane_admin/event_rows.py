@@ -12,7 +12,7 @@ from sailplane_protos.core import catalog_pb2
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import tables
-from .execution_rows import course_columns, execution_values, in_execution, is_of_execution
+from .execution_rows import course_columns, execution_values, in_execution
 
 _NODES = tables.node_executions.c
 _TASKS = tables.task_executions.c
@@ -135,11 +135,6 @@ _UPDATE_NODE = (
     .values({name: bindparam(name) for name in _NODE_CHANGES})
 )
 _INSERT_NODE = insert(tables.node_executions)
-_SET_GENERATED = (
-    update(tables.node_executions)
-    .where(*is_of_execution(tables.node_executions), _NODES.node_id == bindparam("of_node_id"))
-    .values(dynamic_workflow=bindparam("dynamic_workflow"))
-)
 _TASK_CHANGES = (
     "phase",
     "started_at_us",
@@ -195,8 +190,9 @@ def save_nodes(connection: Connection, id: ExecutionId, nodes: Mapping[str, Node
         connection.execute(_UPDATE_NODE, updates)
     for node_id, record in nodes.items():
         if record.generated is not None:
+            of_node = (*in_execution(tables.node_executions, id), _NODES.node_id == node_id)
             generated = record.generated.SerializeToString()
-            connection.execute(_SET_GENERATED, key | {"of_node_id": node_id, "dynamic_workflow": generated})
+            connection.execute(update(tables.node_executions).where(*of_node).values(dynamic_workflow=generated))
 
 
 def _parent_row_id(

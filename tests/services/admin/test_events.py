@@ -1,20 +1,33 @@
 """What becomes of the engine's reports: order, repetition, the end, and bad batches."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message as Proto
 from sailplane_admin import events, execution_data, executions, node_executions, task_executions
 from sailplane_admin.ports import AdminPorts
-from sailplane_core.errors import AlreadyExists, AlreadyTerminal, NotFound
+from sailplane_core.errors import (
+    AlreadyExists,
+    AlreadyTerminal,
+    LimitReached,
+    NotFound,
+    Refused,
+    SailplaneError,
+    Unavailable,
+)
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_core.ports import Message
 from sailplane_protos.admin import event_pb2 as event_requests
-from sailplane_protos.admin import node_execution_pb2, task_execution_pb2
+from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from sailplane_protos.core import literals_pb2
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.clock import ManualClock
-from sailplane_runtime.queue.memory import MemoryQueue
+from sailplane_runtime.queue.memory import DELIVERIES_MAX, MemoryQueue
+from sailplane_runtime.store.port import Store
+from structlog.testing import capture_logs
 
 from services.admin import execution_requests as requests
 from services.admin import registry_requests as registry
@@ -139,26 +152,155 @@ async def test_an_rpc_is_told_what_the_queue_swallows(admin: AdminPorts) -> None
         await events.create_workflow_event(admin, running)
 
 
+async def test_while_an_execution_is_aborted_its_nodes_still_report(admin: AdminPorts) -> None:
+    await record(admin, *RUN[:5])
+    await executions.terminate(
+        admin, execution_pb2.ExecutionTerminateRequest(id=requests.execution_id(), cause="enough")
+    )
+    refused = await record(
+        admin,
+        requests.workflow_event(ExecutionPhase.SUCCEEDING, 6),
+        requests.task_event(TaskPhase.ABORTED, second=7),
+        requests.node_event(NodePhase.ABORTED, second=7),
+        requests.node_event(NodePhase.QUEUED, "n1", second=7),
+        requests.workflow_event(ExecutionPhase.ABORTED, 8),
+    )
+    assert [type(error) for error in refused] == [Refused]
+    execution, nodes, attempts = await picture(admin)
+    assert (execution.closure.phase, execution.closure.abort_metadata.cause) == (ExecutionPhase.ABORTED, "enough")
+    assert [node.closure.phase for node in nodes.node_executions] == [NodePhase.ABORTED, NodePhase.QUEUED]
+    assert [one.closure.phase for one in attempts.task_executions] == [TaskPhase.ABORTED]
+
+
+async def test_events_of_nodes_and_attempts_are_refused_as_those_of_executions(admin: AdminPorts) -> None:
+    running = event_requests.NodeExecutionEventRequest(event=requests.node_event(NodePhase.RUNNING))
+    await events.create_node_event(admin, running)
+    with pytest.raises(AlreadyExists):
+        await events.create_node_event(admin, running)
+    started = event_requests.TaskExecutionEventRequest(event=requests.task_event(TaskPhase.RUNNING))
+    await events.create_task_event(admin, started)
+    with pytest.raises(AlreadyExists):
+        await events.create_task_event(admin, started)
+    started.event.phase = TaskPhase.FAILED.value
+    await events.create_task_event(admin, started)
+    started.event.phase = TaskPhase.RUNNING.value
+    with pytest.raises(AlreadyTerminal) as refusal:
+        await events.create_task_event(admin, started)
+    assert refusal.value.phase == "FAILED"
+
+
+async def test_data_within_an_event_is_stored_beside_the_record(admin: AdminPorts) -> None:
+    values = literals_pb2.LiteralMap()
+    values.literals["o0"].scalar.primitive.integer = 3
+    event = requests.node_event(NodePhase.SUCCEEDED, input_data=values, output_data=values)
+    await events.create_node_event(admin, event_requests.NodeExecutionEventRequest(event=event))
+    node = await node_executions.get(admin, node_execution_pb2.NodeExecutionGetRequest(id=requests.node_id()))
+    assert node.closure.WhichOneof("output_result") == "output_uri"
+    data = await execution_data.of_node(admin, node_execution_pb2.NodeExecutionGetDataRequest(id=requests.node_id()))
+    assert (data.full_inputs, data.full_outputs) == (values, values)
+
+
+async def test_too_much_data_within_an_event_is_refused_and_not_stored(admin: AdminPorts) -> None:
+    values = literals_pb2.LiteralMap()
+    values.literals["o0"].scalar.primitive.string_value = "x" * admin.settings.inline_data_bytes_max
+    event = requests.workflow_event(ExecutionPhase.SUCCEEDED, output_data=values)
+    with pytest.raises(LimitReached, match="output_data"):
+        await events.create_workflow_event(admin, event_requests.WorkflowExecutionEventRequest(event=event))
+    stored = [blob async for blob in admin.blobs.list(admin.blobs.uri(f"metadata/{requests.KEY}/events"))]
+    assert stored == []
+
+
+async def test_an_event_of_no_execution_stores_nothing(admin: AdminPorts) -> None:
+    event = requests.node_event(NodePhase.SUCCEEDED, output_data=literals_pb2.LiteralMap())
+    event.id.execution_id.name = "ghost"
+    with pytest.raises(NotFound):
+        await events.create_node_event(admin, event_requests.NodeExecutionEventRequest(event=event))
+    assert [blob async for blob in admin.blobs.list(admin.blobs.uri("metadata/flytesnacks/development/ghost"))] == []
+
+
+async def test_an_execution_that_a_node_says_it_started_must_exist(admin: AdminPorts) -> None:
+    event = requests.node_event(NodePhase.RUNNING)
+    event.workflow_node_metadata.execution_id.CopyFrom(requests.execution_id("ghost"))
+    with pytest.raises(NotFound, match="ghost"):
+        await events.create_node_event(admin, event_requests.NodeExecutionEventRequest(event=event))
+    await executions.create(admin, requests.create("ghost"))
+    await events.create_node_event(admin, event_requests.NodeExecutionEventRequest(event=event))
+
+
+def message(name: str, *reported: requests.Reported) -> Message:
+    return Message(events.TOPIC, name, f"{name}@1", requests.batch(*reported, name=name).SerializeToString())
+
+
+async def test_several_executions_are_recorded_in_one_commit_and_their_watchers_woken(admin: AdminPorts) -> None:
+    await executions.create(admin, requests.create("y"))
+    queue = MemoryQueue(ManualClock())
+    await queue.publish([message(name, requests.workflow_event(ExecutionPhase.RUNNING)) for name in ("y", "x")])
+    writes = CountedWrites(admin.store)
+    with admin.changes.watch(requests.KEY) as watch:
+        consumer = events.Consumer(replace(admin, store=writes), queue)
+        await consumer.record(await queue.receive(events.TOPIC, 10))
+        await asyncio.wait_for(watch.changed(), 1)
+    assert writes.count == 1
+    for name in ("x", "y"):
+        assert (await executions.get(admin, requests.get(name))).closure.phase == ExecutionPhase.RUNNING
+
+
+@pytest.mark.parametrize("error", [Unavailable("the store"), LimitReached("disk space")])
+async def test_while_the_store_is_away_events_wait_and_lose_no_tries(admin: AdminPorts, error: SailplaneError) -> None:
+    clock = ManualClock(autojump_threshold_s=0.0)
+    queue = MemoryQueue(clock)
+    writes = CountedWrites(admin.store, fail=[error] * 10)
+    consumer = asyncio.create_task(events.Consumer(replace(admin, store=writes, clock=clock), queue).run())
+    confirmed = queue.confirmed(events.TOPIC)
+    await queue.publish([message("x", *RUN)])
+    assert list(await asyncio.wait_for(anext(confirmed), 5)) == ["x@1"]
+    assert writes.count == 11
+    assert (await executions.get(admin, requests.get())).closure.phase == ExecutionPhase.SUCCEEDED
+    consumer.cancel()
+
+
+class CountedWrites:
+    """A store of which the first writes fail."""
+
+    def __init__(self, store: Store, fail: Sequence[Exception] = ()) -> None:
+        self._store = store
+        self._fail = list(fail)
+        self.count = 0
+
+    async def write(self, change: Any) -> Any:
+        self.count += 1
+        if self._fail:
+            raise self._fail.pop()
+        return await self._store.write(change)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
 async def test_one_bad_batch_does_not_hold_up_the_others(admin: AdminPorts) -> None:
-    queue = MemoryQueue(ManualClock(autojump_threshold_s=0.0))
-    consumer = asyncio.create_task(events.Consumer(admin, queue).run())
+    clock = ManualClock(autojump_threshold_s=0.0)
+    queue = MemoryQueue(clock)
+    confirmed = queue.confirmed(events.TOPIC)
     ghost = queue_pb2.EventBatch(execution_id=requests.execution_id("ghost"))
     ghost.events.add(workflow=RUN[0])
-    good = requests.batch(*RUN)
-    confirmed = queue.confirmed(events.TOPIC)
     await queue.publish(
         [
             Message(events.TOPIC, "garbage", "garbage", b"\xff\xff"),
             Message(events.TOPIC, "ghost", "ghost@1", ghost.SerializeToString()),
-            Message(events.TOPIC, "x", "x@1", good.SerializeToString()),
+            message("x", *RUN),
         ]
     )
+    consumer = events.Consumer(admin, queue)
+    with capture_logs() as logs:
+        for _ in range(DELIVERIES_MAX):
+            await consumer.record(await queue.receive(events.TOPIC, 10))
     assert list(await anext(confirmed)) == ["x@1"]
-    async with asyncio.timeout(5):
-        while len(await queue.dead_letters(events.TOPIC)) < 2:
-            await asyncio.sleep(0.001)
     assert (await executions.get(admin, requests.get())).closure.phase == ExecutionPhase.SUCCEEDED
-    consumer.cancel()
+    parked = {letter.message.id: letter.reason for letter in await queue.dead_letters(events.TOPIC)}
+    assert parked.keys() == {"garbage", "ghost@1"}
+    assert "no EventBatch" in parked["garbage"]
+    assert "ghost" in parked["ghost@1"]
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["events_not_recorded"] * 10
 
 
 async def test_data_is_read_from_where_the_events_say(admin: AdminPorts) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sailplane_admin import execution_orders, executions, tables
+from sailplane_admin import events, execution_orders, executions, projects, tables
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import (
     AlreadyExists,
@@ -15,6 +15,7 @@ from sailplane_core.errors import (
 )
 from sailplane_core.phases import ExecutionPhase
 from sailplane_protos.admin import common_pb2, execution_pb2, project_pb2
+from sailplane_protos.core import execution_pb2 as execution_error_pb2
 from sailplane_protos.core import literals_pb2
 from sailplane_protos.propeller import queue_pb2
 from sqlalchemy import func, select
@@ -77,7 +78,7 @@ async def test_a_name_is_generated_when_none_is_given_and_lowered_when_one_is(ad
 
 
 async def test_a_name_is_taken_once_however_often_and_fast_it_is_asked_for(admin: AdminPorts) -> None:
-    tries = [executions.create(admin, requests.create(a=number)) for number in range(200)]
+    tries = [executions.create(admin, requests.create(a=number)) for number in range(1000)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(not isinstance(result, Exception) for result in results) == 1
     assert all(isinstance(result, AlreadyExists) for result in results if isinstance(result, Exception))
@@ -122,8 +123,6 @@ async def test_a_bad_request_is_refused_by_name_and_writes_nothing(admin: AdminP
 
 
 async def test_nothing_starts_in_an_archived_project(admin: AdminPorts) -> None:
-    from sailplane_admin import projects
-
     await projects.update_project(admin, project_pb2.Project(id=registry.PROJECT, state=project_pb2.Project.ARCHIVED))
     with pytest.raises(InactiveProject):
         await executions.create(admin, requests.create())
@@ -150,13 +149,31 @@ async def test_terminating_says_so_at_once_and_orders_the_end_once(admin: AdminP
 
 
 async def test_terminating_what_has_ended_is_refused(admin: AdminPorts) -> None:
-    from sailplane_admin import events
-
     await executions.create(admin, requests.create())
     done = requests.batch(requests.workflow_event(ExecutionPhase.SUCCEEDED))
     await admin.store.write(lambda transaction: events.fold(transaction.connection, requests.KEY, done.events))
     with pytest.raises(AlreadyTerminal):
         await executions.terminate(admin, execution_pb2.ExecutionTerminateRequest(id=requests.execution_id()))
+
+
+async def test_a_client_that_never_stops_trying_starts_one_execution(admin: AdminPorts) -> None:
+    await executions.create(admin, requests.create())
+    for _ in range(100):
+        with pytest.raises(AlreadyExists):
+            await executions.create(admin, requests.create())
+    assert (await rows(admin), len(await orders(admin))) == (1, 1)
+
+
+async def test_whoever_watches_is_woken_by_an_abort_and_by_the_archive(admin: AdminPorts) -> None:
+    await executions.create(admin, requests.create())
+    with admin.changes.watch(requests.KEY) as watch:
+        await executions.terminate(admin, execution_pb2.ExecutionTerminateRequest(id=requests.execution_id()))
+        await asyncio.wait_for(watch.changed(), 1)
+        state = execution_pb2.EXECUTION_ARCHIVED
+        await executions.update_state(
+            admin, execution_pb2.ExecutionUpdateRequest(id=requests.execution_id(), state=state)
+        )
+        await asyncio.wait_for(watch.changed(), 1)
 
 
 async def test_relaunching_takes_the_inputs_its_caller_gave(admin: AdminPorts) -> None:
@@ -207,3 +224,39 @@ async def test_an_execution_that_is_not_there(admin: AdminPorts) -> None:
         await executions.terminate(admin, execution_pb2.ExecutionTerminateRequest(id=requests.execution_id("ghost")))
     with pytest.raises(InvalidRequest, match="name"):
         await executions.get(admin, requests.get(""))
+    with pytest.raises(NotFound):
+        await executions.relaunch(admin, execution_pb2.ExecutionRelaunchRequest(id=requests.execution_id("ghost")))
+    with pytest.raises(NotFound):
+        await executions.recover(admin, execution_pb2.ExecutionRecoverRequest(id=requests.execution_id("ghost")))
+    with pytest.raises(NotFound):
+        await executions.update_state(admin, execution_pb2.ExecutionUpdateRequest(id=requests.execution_id("ghost")))
+
+
+async def test_a_state_that_is_none_is_refused(admin: AdminPorts) -> None:
+    await executions.create(admin, requests.create())
+    request = execution_pb2.ExecutionUpdateRequest(id=requests.execution_id())
+    request.state = 9  # type: ignore[assignment]
+    with pytest.raises(InvalidRequest, match="state"):
+        await executions.update_state(admin, request)
+
+
+async def test_lists_show_the_beginning_of_errors_and_no_inputs(admin: AdminPorts) -> None:
+    await executions.create(admin, requests.create())
+    error = execution_error_pb2.ExecutionError(code="Boom", message="ä" * 80)
+    failed = requests.batch(requests.workflow_event(ExecutionPhase.FAILED, error=error))
+    await admin.store.write(lambda transaction: events.fold(transaction.connection, requests.KEY, failed.events))
+    [listed] = (await executions.list_executions(admin, listing())).executions
+    assert listed.closure.error.message == "ä" * 50
+    assert not listed.closure.HasField("computed_inputs")
+    assert (await executions.get(admin, requests.get())).closure.error.message == error.message
+
+
+async def test_pages_follow_one_another_by_offset(admin: AdminPorts) -> None:
+    for name in "abc":
+        await executions.create(admin, requests.create(name))
+    first = await executions.list_executions(admin, listing(limit=2))
+    second = await executions.list_executions(admin, listing(limit=2, token=first.token))
+    assert (first.token, second.token) == ("2", "")
+    assert [one.id.name for one in (*first.executions, *second.executions)] == ["a", "b", "c"]
+    with pytest.raises(InvalidRequest, match="limit"):
+        await executions.list_executions(admin, listing(limit=0))
