@@ -12,7 +12,6 @@ from sailplane_runtime.store.migrations import newest_revision, upgrade
 from sailplane_runtime.store.revisions import new_revision, schema_differences
 from sailplane_runtime.store.sql import SqlStore
 from sqlalchemy import Column, Integer, MetaData, String, insert, select
-from sqlalchemy.exc import DBAPIError
 
 
 @pytest.fixture
@@ -121,7 +120,7 @@ def test_a_database_of_something_else_is_refused(url: str, database: Path, migra
 def test_a_file_that_is_no_database_is_not_touched(url: str, database: Path, migrations: Path) -> None:
     database.write_bytes(b"not a database, but long enough to be looked at " * 40)
     before = database.read_bytes()
-    with pytest.raises(DBAPIError, match="not a database"):
+    with pytest.raises(Refused, match=r"store\.db is not a database, or is damaged"):
         upgrade(url, migrations, tables()[0])
     assert database.read_bytes() == before
 

@@ -17,7 +17,7 @@ from sailplane_core.errors import InvariantBroken, Refused
 from sqlalchemy import Connection, MetaData, inspect
 from sqlalchemy.exc import DBAPIError
 
-from .sqlite import driver_of, meaning, transaction, writing_engine
+from .sqlite import database_path, driver_of, is_no_database, meaning, transaction, writing_engine
 from .tables import VERSION_TABLE, outbox_table
 
 _REVISION = re.compile(r"^revision(?:\s*:[^=]*)?\s*=\s*['\"]([^'\"]+)['\"]", re.MULTILINE)
@@ -28,8 +28,8 @@ def upgrade(url: str, script_location: Path | None, metadata: MetaData) -> None:
     """Bring the database at `url` to the newest revision in `script_location`; blocks until done.
 
     Without a location, tables that do not exist are created and nothing else happens. Raises `Refused` when the
-    database was written by a newer version of this program, or by something else; nothing is changed then. Raises
-    `Unavailable` and `LimitReached` as the store does.
+    database was written by a newer version of this program, or by something else, or is damaged; nothing is changed
+    then. Raises `Unavailable` and `LimitReached` as the store does.
     """
     outbox_table(metadata)
     try:
@@ -40,6 +40,8 @@ def upgrade(url: str, script_location: Path | None, metadata: MetaData) -> None:
             else:
                 _upgrade(connection, script_location, metadata)
     except (DBAPIError, sqlite3.Error) as error:
+        if is_no_database(error):
+            raise Refused(f"{database_path(url)} is not a database, or is damaged") from error
         raise (meaning(error) or error) from error
 
 
@@ -97,7 +99,7 @@ def _present_revision(connection: Connection) -> str | None:
         try:
             row = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").one_or_none()  # noqa: S608
         except DBAPIError as error:
-            if meaning(error) is not None:
+            if meaning(error) is not None or is_no_database(error):
                 raise
             row = None  # there is no such table
     return None if row is None else str(row[0])

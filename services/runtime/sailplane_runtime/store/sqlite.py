@@ -128,6 +128,11 @@ def meaning(error: BaseException) -> SailplaneError | None:
     return Unavailable("the database") if code in _UNAVAILABLE else None
 
 
+def is_no_database(error: BaseException) -> bool:
+    """Whether the file itself is to blame: it is something else, or damaged."""
+    return _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
 def _code(error: BaseException) -> int | None:
     """SQLite's primary result code; None when the error is not SQLite's."""
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
