@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from sailplane_core.machine import NodeKind, NodeState
 from sailplane_core.machine.report import execution_error, timestamp
 from sailplane_core.phases import NodePhase
 from sailplane_protos.core import identifier_pb2
-from sailplane_protos.propeller import service_pb2, service_pb2_grpc
+from sailplane_protos.propeller import service_pb2
 from sqlalchemy import Connection, RowMapping, select
 
 from . import records
@@ -22,14 +21,14 @@ from .tables import executions, nodes
 
 PAGE_DEFAULT = 100
 PAGE_MAX = 1000
+OFFSET_DIGITS_MAX = 9
 
 
-class Inspection(service_pb2_grpc.PropellerServiceServicer):
-    """The handlers. `drain(grace_s)` stops the engine from taking more and returns how many executions it let go."""
+class Inspection:
+    """The handlers. Drain is not offered: in one process there is nobody to hand executions to."""
 
-    def __init__(self, ports: PropellerPorts, drain: Callable[[float], Awaitable[int]]) -> None:
+    def __init__(self, ports: PropellerPorts) -> None:
         self._ports = ports
-        self._drain = drain
 
     async def GetExecutionState(
         self, request: service_pb2.GetExecutionStateRequest, context: Any
@@ -54,11 +53,6 @@ class Inspection(service_pb2_grpc.PropellerServiceServicer):
     async def ListParked(self, request: service_pb2.ListParkedRequest, context: Any) -> service_pb2.ListParkedResponse:
         """The quarantined executions, the latest first."""
         return await self._ports.store.read(lambda connection: _parked_page(connection, request))
-
-    async def Drain(self, request: service_pb2.DrainRequest, context: Any) -> service_pb2.DrainResponse:
-        """Take nothing more, and let what is under way finish."""
-        released = await self._drain(float(request.grace_s or 30))
-        return service_pb2.DrainResponse(released=released)
 
 
 def _state(connection: Connection, id: ExecutionId, after: str, limit: int) -> service_pb2.ExecutionState:
@@ -99,7 +93,7 @@ def _node_message(execution: ExecutionId, node: NodeState) -> service_pb2.NodeSt
 
 def _parked_page(connection: Connection, request: service_pb2.ListParkedRequest) -> service_pb2.ListParkedResponse:
     limit, offset = _page_size(request.limit), _decode_token(request.token) or "0"
-    if not offset.isdecimal():
+    if not offset.isdecimal() or len(offset) > OFFSET_DIGITS_MAX:
         raise InvalidRequest.invalid("token")
     query = select(executions).where(executions.c.parked_at.is_not(None))
     if request.project:

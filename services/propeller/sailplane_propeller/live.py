@@ -35,8 +35,9 @@ class Definition:
 class Live:
     """One execution that this propeller owns.
 
-    `inbox` is what was seen and not yet evaluated. `worker` runs while there is something in it. `chains` holds, per
-    node, the last command under way: the next one about the same node waits for it.
+    `namespace` is where its Pods are, known once its start order is. `inbox` is what was seen and not yet evaluated.
+    `worker` runs while there is something in it. `chains` holds, per node, the last command under way: the next one
+    about the same node waits for it.
     """
 
     id: ExecutionId
@@ -44,6 +45,7 @@ class Live:
     worker: asyncio.Task[None] | None = None
     chains: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, "asyncio.Task[None]"])
     loaded: Definition | None = None
+    namespace: str = ""
     is_parked: bool = False
 
     @property

@@ -13,7 +13,7 @@ from datetime import timedelta
 import structlog
 from sailplane_core import podspec
 from sailplane_core.bindings import BindingFailed as Unbound
-from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
+from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId, pod_name
 from sailplane_core.layout import Layout
@@ -35,7 +35,7 @@ from sailplane_protos.core import literals_pb2
 from . import records
 from .inputs import Literals, bind
 from .live import Live
-from .pods import PodNames, namespace_of, pod_context
+from .pods import PodNames, pod_context
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
@@ -100,14 +100,14 @@ class Performers:
             try:
                 await self._ports.turns.next()
                 return await self._perform(live, command)
-            except Unavailable as error:
+            except (Unavailable, LimitReached) as error:
                 log.warning("command_waits", execution=str(live.id), command=repr(command), reason=str(error))
             except Exception as error:  # one attempt suffers, not the engine
                 log.exception("command_failed", execution=str(live.id), command=repr(command))
                 tries += 1
-                if tries >= TRIES_MAX:
-                    failure = Failure("CommandFailed", f"{type(error).__name__}: {error}", FailureKind.SYSTEM)
-                    return _gave_up(command, failure)
+                given_up = _gave_up(command, error, tries)
+                if given_up is not None:
+                    return given_up
             await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
             delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
 
@@ -140,20 +140,16 @@ class Performers:
         if isinstance(inputs, Failure):
             return BindingFailed(node.id, node.attempt, inputs)
         context = pod_context(live, node, inputs, self._ports.settings.task_envs)
-        try:
-            pod = podspec.build(context)
-            if podspec.needs_task_template(context.task):
-                await self._ports.blobs.put(context.task_template_uri, context.task.SerializeToString())
-            self._names.add(live.id, node, pod.primary_container)
-            if _current(live, command) is not None:
-                await self._ports.launcher.ensure(pod)
-        except InvalidRequest as error:
-            failure = Failure("BadTaskFormat", str(error), FailureKind.USER, retryable=False)
-            return LaunchFailed(node.id, node.attempt, failure)
+        pod = podspec.build(context)
+        if podspec.needs_task_template(context.task):
+            await self._ports.blobs.put(context.task_template_uri, context.task.SerializeToString())
+        self._names.add(live, node, pod.primary_container)
+        if _current(live, command) is not None:
+            await self._ports.launcher.ensure(pod)
         return None
 
     async def _remove_pod(self, live: Live, command: RemovePod) -> Observation | None:
-        namespace, name = namespace_of(live.id), pod_name(live.id, command.node_id, command.attempt)
+        namespace, name = live.namespace, pod_name(live.id, command.node_id, command.attempt)
         await self._ports.launcher.remove(namespace, name)
         self._names.discard(namespace, name)
         return PodRemoved(command.node_id, command.attempt)
@@ -177,14 +173,21 @@ def _current(live: Live, command: Command) -> NodeState | None:
     return node if node is not None and node.attempt == command.attempt and not node.is_terminal else None
 
 
-def _gave_up(command: Command, failure: Failure) -> Observation | None:
+def _gave_up(command: Command, error: Exception, tries: int) -> Observation | None:
+    """What a command that keeps failing comes to; None to try again. A Pod is never given up before it is gone."""
+    if isinstance(error, InvalidRequest):
+        failure = Failure("BadTaskFormat", str(error), FailureKind.USER, retryable=False)
+    elif tries >= TRIES_MAX:
+        failure = Failure("CommandFailed", "the engine failed to begin this attempt", FailureKind.SYSTEM)
+    else:
+        return None
     match command:
         case BindInputs():
             return BindingFailed(command.node_id, command.attempt, failure)
         case LaunchPod():
             return LaunchFailed(command.node_id, command.attempt, failure)
         case RemovePod():
-            return PodRemoved(command.node_id, command.attempt)
+            return None
 
 
 def _layout(live: Live) -> Layout:

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from sailplane_core.ids import EntityId, ExecutionId, pod_name
 from sailplane_core.layout import Layout
 from sailplane_core.machine import NodeKind, NodeState, scopes
+from sailplane_core.plan import Plan
 from sailplane_core.podspec import PodContext
 from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
 from sailplane_protos.propeller import queue_pb2
 
 from .live import Live
-
-
-def namespace_of(id: ExecutionId) -> str:
-    """The namespace of an execution's Pods."""
-    return f"{id.project}-{id.domain}"
 
 
 def task_of(live: Live, node: NodeState) -> tasks_pb2.TaskTemplate:
@@ -38,7 +34,7 @@ def pod_context(
         node_id=node.id,
         attempt=node.attempt,
         task=definition.plan.task(spec),
-        namespace=namespace_of(live.id),
+        namespace=live.namespace,
         inputs=inputs,
         inputs_uri=layout.inputs_uri(node.id),
         output_prefix=layout.attempt_uri(node.id, node.attempt),
@@ -51,15 +47,17 @@ def pod_context(
         labels=dict(start.labels),
         annotations=dict(start.annotations),
         service_account=start.security_context.run_as.k8s_service_account or "default",
-        interruptible=_interruptible(spec, start),
+        interruptible=_interruptible(spec, start, definition.plan),
     )
 
 
-def _interruptible(spec: workflow_pb2.Node, start: queue_pb2.Start) -> bool:
-    """The node's own word counts most, then the execution's."""
+def _interruptible(spec: workflow_pb2.Node, start: queue_pb2.Start, plan: Plan) -> bool:
+    """The node's own word counts most, then the execution's, then the workflow's."""
     if spec.metadata.WhichOneof("interruptible_value") is not None:
         return spec.metadata.interruptible
-    return start.interruptible.value
+    if start.HasField("interruptible"):
+        return start.interruptible.value
+    return plan.primary.template.metadata_defaults.interruptible
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +76,10 @@ class PodNames:
     def __init__(self) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
 
-    def add(self, execution: ExecutionId, node: NodeState, primary_container: str) -> None:
+    def add(self, live: Live, node: NodeState, primary_container: str) -> None:
         """A Pod that is about to run."""
-        key = namespace_of(execution), pod_name(execution, node.id, node.attempt)
-        self._attempts[key] = Attempt(execution, node.id, node.attempt, primary_container)
+        key = live.namespace, pod_name(live.id, node.id, node.attempt)
+        self._attempts[key] = Attempt(live.id, node.id, node.attempt, primary_container)
 
     def enter(self, live: Live) -> list[tuple[str, str]]:
         """The Pods that an execution taken up again may have running; given back by namespace and name."""
@@ -89,13 +87,22 @@ class PodNames:
         for node_id in live.definition.state.active:
             node = live.definition.state.nodes[node_id]
             if node.kind is NodeKind.TASK:
-                self.add(live.id, node, task_of(live, node).k8s_pod.primary_container_name)
-                pods.append((namespace_of(live.id), pod_name(live.id, node.id, node.attempt)))
+                self.add(live, node, task_of(live, node).k8s_pod.primary_container_name)
+                pods.append((live.namespace, pod_name(live.id, node.id, node.attempt)))
         return pods
 
     def find(self, namespace: str, name: str) -> Attempt | None:
         """Whose Pod this is; None if no execution in service has it."""
         return self._attempts.get((namespace, name))
+
+    def leave(self, live: Live) -> None:
+        """The Pods of an execution that is out of service."""
+        if live.loaded is None:
+            return
+        for node in live.loaded.state.nodes.values():
+            if node.kind is NodeKind.TASK:
+                for attempt in range(node.attempt + 1):
+                    self.discard(live.namespace, pod_name(live.id, node.id, attempt))
 
     def discard(self, namespace: str, name: str) -> None:
         """Its outcome is settled."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from sailplane_runtime.loops import keep_running
 from sailplane_runtime.outbox import Relay
 
 from . import records
@@ -31,22 +32,24 @@ class Propeller:
         self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC)
         self._worker.hand_out = self._performers.hand_out
         self._worker.entered = self._entered
-        self._intake: asyncio.Task[None] | None = None
+        self._worker.left = self._names.leave
         self._tasks: list[asyncio.Task[None]] = []
 
     def grpc_services(self) -> Sequence[tuple[str, object]]:
         """Full service names and their servicers."""
-        return [("sailplane.propeller.PropellerService", Inspection(self._ports, self._drain))]
+        return [("sailplane.propeller.PropellerService", Inspection(self._ports))]
 
     async def start(self) -> None:
         """Take up what was under way, then take new work."""
         await self._relay.start()
         await self._worker.recover()
-        self._intake = asyncio.create_task(self._worker.run())
+        loops = {
+            "propeller-intake": self._worker.run,
+            "propeller-watch": self._watcher.run,
+            "sweeper": self._sweeper.run,
+        }
         self._tasks = [
-            self._intake,
-            asyncio.create_task(self._watcher.run()),
-            asyncio.create_task(self._sweeper.run()),
+            asyncio.create_task(keep_running(name, run, self._ports.clock), name=name) for name, run in loops.items()
         ]
 
     async def stop(self) -> None:
@@ -61,19 +64,3 @@ class Propeller:
 
     def _entered(self, live: Live) -> None:
         self._watcher.look_again(self._names.enter(live))
-
-    async def _drain(self, grace_s: float) -> int:
-        if self._intake is not None:
-            self._intake.cancel()
-        lives = self._worker.in_service()
-        busy = [work for live in lives for work in _under_way(live)]
-        if busy:
-            await asyncio.wait(busy, timeout=grace_s)
-        return len(lives)
-
-
-def _under_way(live: Live) -> list["asyncio.Task[None]"]:
-    tasks = list(live.chains.values())
-    if live.worker is not None:
-        tasks.append(live.worker)
-    return tasks

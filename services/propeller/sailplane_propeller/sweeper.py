@@ -7,6 +7,7 @@ ended long ago, or that this propeller never heard of.
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sailplane_core.errors import Unavailable
@@ -16,11 +17,13 @@ from sailplane_core.ports import PodPhase, PodStatus
 
 from . import records
 from .live import Live
-from .pods import namespace_of
 from .ports import PropellerPorts
 from .watch import Watcher, owner_of
 
 log = structlog.get_logger(__name__)
+
+EXECUTIONS_AT_ONCE = 1000
+"""Of one query; SQLite takes 32,766 parameters."""
 
 
 class Sweeper:
@@ -63,7 +66,7 @@ class Sweeper:
             return []
         nodes = (live.loaded.state.nodes[node_id] for node_id in live.loaded.state.active)
         return [
-            (namespace_of(live.id), pod_name(live.id, node.id, node.attempt))
+            (live.namespace, pod_name(live.id, node.id, node.attempt))
             for node in nodes
             if node.kind is NodeKind.TASK and node.id not in live.chains
         ]
@@ -74,8 +77,12 @@ class Sweeper:
         ids = sorted({str(execution) for execution in owners.values()})
         if not ids:
             return
-        known = await self._ports.store.read(lambda connection: records.known(connection, ids))
-        ended = await self._ports.store.read(lambda connection: records.ended_before(connection, before, ids))
+        known: set[str] = set()
+        ended: set[str] = set()
+        for start in range(0, len(ids), EXECUTIONS_AT_ONCE):
+            some = ids[start : start + EXECUTIONS_AT_ONCE]
+            known |= await self._ports.store.read(partial(records.known, ids=some))
+            ended |= await self._ports.store.read(partial(records.ended_before, when=before, ids=some))
         for pod, execution in owners.items():
             if str(execution) in ended or str(execution) not in known:
                 await self._ports.launcher.remove(*pod)

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 from sailplane_core import podphase, task_result
-from sailplane_core.errors import NotFound, Unavailable
+from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.layout import Layout
@@ -25,6 +25,9 @@ from .pods import Attempt, PodNames, task_of
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
+
+TRIES_MAX = 5
+"""How often results are read again after an unexpected error before the attempt is given up."""
 
 
 class Watcher:
@@ -101,16 +104,29 @@ class Watcher:
         return task
 
     async def _report_end(self, attempt: Attempt, report: podphase.PodReport) -> None:
-        delay_s = self._ports.settings.retry_delay_s
+        """Post how the attempt ended, whatever it takes: nothing else would ever end it."""
+        delay_s, tries = self._ports.settings.retry_delay_s, 0
         while True:
             try:
                 await self._ports.turns.next()
                 seen = await self._end_of(attempt, report)
                 break
+            except InvalidRequest as error:
+                message = f"what the task left behind cannot be read: {error}"
+                failure = Failure("BadOutputs", message, FailureKind.USER, retryable=False)
+                seen = TaskEnded(attempt.node_id, attempt.attempt, failure, report.started_at, report.finished_at)
+                break
             except Unavailable as error:
                 log.warning("results_wait", attempt=repr(attempt), reason=str(error))
-                await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
-                delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+            except Exception:  # one attempt suffers, not the engine
+                log.exception("results_not_read", attempt=repr(attempt))
+                tries += 1
+                if tries >= TRIES_MAX:
+                    failure = Failure("ResultsNotRead", "the engine could not read the results", FailureKind.SYSTEM)
+                    seen = TaskEnded(attempt.node_id, attempt.attempt, failure, report.started_at, report.finished_at)
+                    break
+            await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
+            delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
         self._post(attempt.execution, seen)
 
     async def _end_of(self, attempt: Attempt, report: podphase.PodReport) -> TaskEnded:

@@ -14,11 +14,12 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sailplane_core.errors import InvalidRequest, StaleVersion, Unavailable
+from sailplane_core.errors import InvalidRequest, LimitReached, StaleVersion, Unavailable
 from sailplane_core.ids import EntityId, ExecutionId
-from sailplane_core.machine import AbortRequested, Command, ExecutionState, Observation, Started
+from sailplane_core.machine import AbortRequested, Command, ExecutionState, Observation, Started, end_parked
 from sailplane_core.ports import Delivery
 from sailplane_protos.propeller import queue_pb2
+from sailplane_runtime.store.port import Transaction
 
 from . import records
 from .advance import advance
@@ -47,6 +48,8 @@ class Worker:
         """Where commands go after their commit; set by whoever wires the service."""
         self.entered: Callable[[Live], None] = lambda live: None
         """Told of every execution that was loaded, so that its Pods are recognised."""
+        self.left: Callable[[Live], None] = lambda live: None
+        """Told of every execution that was forgotten."""
 
     # In
 
@@ -84,9 +87,12 @@ class Worker:
         return list(self._live.values())
 
     def release(self, live: Live) -> None:
-        """Forget an execution that has ended and has nothing under way."""
-        if live.is_idle and live.loaded is not None and live.loaded.state.header.is_terminal:
+        """Forget an execution that has ended, is parked or unknown, and has nothing under way."""
+        if not live.is_idle:
+            return
+        if live.loaded is None or live.is_parked or live.loaded.state.header.is_terminal:
             self._live.pop(live.id, None)
+            self.left(live)
 
     async def close(self) -> None:
         """Stop working off mailboxes. What is not saved is observed again after the next start."""
@@ -148,6 +154,8 @@ class Worker:
         while not live.is_parked:
             try:
                 definition = await self._definition(live, batch)
+                if live.is_parked:
+                    break
                 if definition is None:
                     log.warning("observation_of_unknown_execution", execution=str(live.id))
                     return
@@ -165,12 +173,39 @@ class Worker:
                 return
             except StaleVersion:
                 live.loaded = None
-            except Unavailable as error:
+            except (Unavailable, LimitReached) as error:
                 log.warning("transition_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
-                await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
-                delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+                delay_s = await self._pause(delay_s)
             except Exception as error:  # our own bug, or data that cannot be: only this execution may suffer
                 await self._park(live, batch, error)
+        abort = next((one.observation for one in batch if isinstance(one.observation, AbortRequested)), None)
+        if abort is not None:
+            await self._end_parked(live, abort)
+
+    async def _pause(self, delay_s: float) -> float:
+        """Wait, and say how long to wait the next time."""
+        await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
+        return min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+
+    async def _write(self, live: Live, change: Callable[[Transaction], None]) -> None:
+        """Write, waiting for a store that is away or full."""
+        delay_s = self._ports.settings.retry_delay_s
+        while True:
+            try:
+                return await self._ports.store.write(change)
+            except (Unavailable, LimitReached) as error:
+                log.warning("write_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
+                delay_s = await self._pause(delay_s)
+
+    async def _end_parked(self, live: Live, seen: AbortRequested) -> None:
+        """A parked execution can still be aborted, or nobody could ever be rid of it."""
+        stored = await self._ports.store.read(lambda connection: records.load(connection, live.id, self._root_uri))
+        if stored is None or stored.state.header.is_terminal:
+            return
+        live.namespace = stored.start.namespace
+        transition = end_parked(stored.state, seen, self._ports.clock.now())
+        await self._write(live, lambda tx: records.save(tx, stored.start, stored.state, transition))
+        self.hand_out(live, transition.commands)
 
     async def _definition(self, live: Live, batch: Sequence[Seen]) -> Definition | None:
         if live.loaded is None:
@@ -193,6 +228,7 @@ class Worker:
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
         plan = await self._definitions.plan(EntityId.of(start.workflow_id))
         live.loaded = Definition(start, state, plan)
+        live.namespace = start.namespace
         self.entered(live)
         self.hand_out(live, self._left_over.pop(live.id, ()))
 
@@ -206,4 +242,4 @@ class Worker:
             return
         state = live.loaded.state if live.loaded else ExecutionState(records.start_info(live.id, start, self._root_uri))
         at = self._ports.clock.now()
-        await self._ports.store.write(lambda tx: records.park(tx, start, state, reason, evidence, at))
+        await self._write(live, lambda tx: records.park(tx, start, state, reason, evidence, at))

@@ -79,6 +79,7 @@ def start_message(id: ExecutionId = X, workflow: str = "chain") -> Message:
     """Admin's order to start."""
     order = queue_pb2.ExecutionCommand(execution_id=id.to_message())
     order.start.workflow_id.CopyFrom(workflow_id(workflow).to_message())
+    order.start.namespace = "p-development"
     order.start.inputs_uri = "file:///in.pb"
     order.start.raw_output_prefix = "file:///raw"
     return Message(EXECUTIONS_TOPIC, str(id), f"start:{id}", order.SerializeToString())

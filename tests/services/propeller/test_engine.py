@@ -88,6 +88,7 @@ class Running:
         """Order the start."""
         order = queue_pb2.ExecutionCommand(execution_id=X.to_message())
         order.start.workflow_id.CopyFrom(workflow_id("w").to_message())
+        order.start.namespace = "p-development"
         order.start.inputs_uri = self.ports.blobs.uri("in.pb")
         order.start.raw_output_prefix = self.ports.blobs.uri("raw")
         await self.ports.blobs.put(order.start.inputs_uri, b"")
@@ -276,3 +277,19 @@ async def test_a_pod_that_ends_before_its_execution_is_loaded_again_is_not_forgo
     finally:
         await second.stop()
         await launcher.stop()
+
+
+@pytest.mark.parametrize("name", ["outputs.pb", "error.pb"])
+async def test_results_that_point_elsewhere_fail_the_attempt_and_say_so(running: Running, name: str) -> None:
+    running.definitions.outputs = ("answer",)
+    running.definitions.script = f"mkdir -p $0; ln -s /etc/hostname $0/{name}"
+    end = await running.run()
+    assert (end.phase, end.error.code) == (ExecutionPhase.FAILED, "BadOutputs")
+
+
+async def test_names_of_pods_are_forgotten_with_their_execution(running: Running) -> None:
+    await running.run()
+    names = running.propeller._names
+    async with asyncio.timeout(5):
+        while names.find("p-development", "x-a-0") is not None:
+            await asyncio.sleep(0.01)

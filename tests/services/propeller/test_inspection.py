@@ -22,10 +22,6 @@ from services.propeller.conftest import Engine, X, engine, start_message
 from services.propeller.test_worker import until
 
 
-async def never(grace_s: float) -> int:
-    return 0
-
-
 @pytest.fixture
 async def started(ports: PropellerPorts) -> Engine:
     """With `x` started."""
@@ -38,7 +34,7 @@ async def started(ports: PropellerPorts) -> Engine:
 
 
 async def test_the_state_of_an_execution_with_its_pending_commands(started: Engine) -> None:
-    inspection = Inspection(started.ports, never)
+    inspection = Inspection(started.ports)
     answer = await inspection.GetExecutionState(service_pb2.GetExecutionStateRequest(id=X.to_message()), None)
     assert (answer.phase, answer.version) == (ExecutionPhase.RUNNING, 1)
     assert [(node.node_id, node.phase, node.pod_name) for node in answer.nodes] == [
@@ -49,7 +45,7 @@ async def test_the_state_of_an_execution_with_its_pending_commands(started: Engi
 
 
 async def test_nodes_come_in_pages(started: Engine) -> None:
-    inspection = Inspection(started.ports, never)
+    inspection = Inspection(started.ports)
     request = service_pb2.GetExecutionStateRequest(id=X.to_message(), limit=1)
     first = await inspection.GetExecutionState(request, None)
     request.token = first.token
@@ -59,7 +55,7 @@ async def test_nodes_come_in_pages(started: Engine) -> None:
 
 
 async def test_bad_questions_are_refused(started: Engine) -> None:
-    inspection = Inspection(started.ports, never)
+    inspection = Inspection(started.ports)
     ghost = ExecutionId("p", "development", "ghost").to_message()
     with pytest.raises(NotFound):
         await inspection.GetExecutionState(service_pb2.GetExecutionStateRequest(id=ghost), None)
@@ -74,7 +70,7 @@ async def test_parked_executions_are_listed_with_their_evidence(started: Engine)
     worker = started.worker
     cast("dict[str, Any]", worker.live(X).definition.plan.primary.nodes).pop("b")
     worker.post(X, TaskEnded("a", 0, None))
-    inspection = Inspection(started.ports, never)
+    inspection = Inspection(started.ports)
     async with asyncio.timeout(5):
         while not (answer := await inspection.ListParked(service_pb2.ListParkedRequest(), None)).parked:
             await asyncio.sleep(0.001)

@@ -162,12 +162,32 @@ async def test_a_broken_invariant_parks_one_execution_with_its_evidence(ports: P
     del running.worker.live(X).definition.plan.primary.nodes["b"]  # type: ignore[attr-defined]
     running.worker.post(X, TaskEnded("a", 0, None))
     running.worker.post(y, Started())
-    await until(lambda: running.worker.live(X).is_parked)
     running.worker.post(y, TaskEnded("ghost", 0, None))
     async with asyncio.timeout(5):
         while not (found := await stored(ports)).is_parked:
             await asyncio.sleep(0.001)
     assert found.state.nodes["a"].phase is NodePhase.QUEUED
+    intake.cancel()
+
+
+async def test_a_parked_execution_can_be_aborted(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    del running.worker.live(X).definition.plan.primary.nodes["b"]  # type: ignore[attr-defined]
+    running.worker.post(X, TaskEnded("a", 0, None))
+    async with asyncio.timeout(5):
+        while not (await stored(ports)).is_parked:
+            await asyncio.sleep(0.001)
+    await ports.queue.publish([abort_message()])
+    await until(lambda: ("x", RemovePod("a", 0)) in running.handed)
+    found = await stored(ports)
+    assert found.state.header.phase is ExecutionPhase.ABORTED
+    told = [
+        queue_pb2.EventBatch.FromString(message.payload) for message in await ports.store.pending(records.EVENTS_TOPIC)
+    ]
+    assert told[-1].events[0].workflow.phase == ExecutionPhase.ABORTED
     intake.cancel()
 
 

@@ -33,7 +33,7 @@ from .observations import (
 )
 from .state import ExecutionState, Header, NodeKind, NodeState, StartInfo
 from .step import Transition
-from .workflow import evaluate
+from .workflow import end_parked, evaluate
 
 __all__ = [
     "AbortRequested",
@@ -55,5 +55,6 @@ __all__ = [
     "TaskEnded",
     "TaskProgressed",
     "Transition",
+    "end_parked",
     "evaluate",
 ]

@@ -8,7 +8,7 @@ from sailplane_protos.event import event_pb2
 from sailplane_protos.propeller import queue_pb2
 
 from ..failures import Failure, FailureKind
-from ..ids import pod_name
+from ..ids import ExecutionId, pod_name
 from ..phases import ExecutionPhase, NodePhase, TaskPhase
 from .state import NodeKind, NodeState
 from .step import Step
@@ -36,19 +36,23 @@ def execution_error(failure: Failure) -> execution_pb2.ExecutionError:
     return error
 
 
-def execution(step: Step, phase: ExecutionPhase, *, output_uri: str = "", failure: Failure | None = None) -> None:
-    """The execution entered a phase."""
+def execution_event(
+    id: ExecutionId, phase: ExecutionPhase, at: datetime, *, output_uri: str = "", failure: Failure | None = None
+) -> queue_pb2.Event:
+    """That an execution entered a phase."""
     event = event_pb2.WorkflowExecutionEvent(
-        execution_id=step.start.id.to_message(),
-        producer_id=PRODUCER_ID,
-        phase=phase.value,
-        occurred_at=timestamp(step.now),
+        execution_id=id.to_message(), producer_id=PRODUCER_ID, phase=phase.value, occurred_at=timestamp(at)
     )
     if output_uri:
         event.output_uri = output_uri
     if failure is not None:
         event.error.CopyFrom(execution_error(failure))
-    step.events.append(queue_pb2.Event(workflow=event))
+    return queue_pb2.Event(workflow=event)
+
+
+def execution(step: Step, phase: ExecutionPhase, *, output_uri: str = "", failure: Failure | None = None) -> None:
+    """The execution entered a phase."""
+    step.events.append(execution_event(step.start.id, phase, step.now, output_uri=output_uri, failure=failure))
 
 
 def _node_execution_id(step: Step, node: NodeState) -> identifier_pb2.NodeExecutionIdentifier:

@@ -20,9 +20,10 @@ from ..ids import END_NODE_ID
 from ..phases import NODE_DONE, ExecutionPhase, NodePhase, move_execution
 from ..plan import Plan
 from . import boundary, report, subworkflow
+from .commands import RemovePod
 from .kinds import KINDS, kind_of
 from .observations import AbortRequested, Observation, PodRemoved, Started
-from .state import ExecutionState, NodeState
+from .state import ExecutionState, NodeKind, NodeState
 from .step import Step, Transition
 
 FAILING_REASON = "Some node execution failed, auto-abort."
@@ -41,6 +42,33 @@ def evaluate(plan: Plan, state: ExecutionState, observations: Iterable[Observati
         _settle(step)
     _conclude(step)
     return step.finish()
+
+
+def end_parked(state: ExecutionState, seen: AbortRequested, now: datetime) -> Transition:
+    """The end of an execution that is out of service because its state cannot be: nothing is asked of its graph.
+
+    It is ABORTED at once, with every active node, and the Pods of its tasks are removed.
+    """
+    failure = Failure("ExecutionAborted", seen.cause, FailureKind.USER, retryable=False)
+    header = replace(
+        state.header,
+        phase=ExecutionPhase.ABORTED,
+        version=state.header.version + 1,
+        failure=failure,
+        abort_cause=seen.cause,
+        abort_principal=seen.principal,
+        ended_at=now,
+    )
+    active = [state.nodes[node_id] for node_id in sorted(state.active)]
+    nodes = {
+        node.id: replace(
+            node, phase=NodePhase.ABORTED, failure=failure, ended_at=now, removing=node.kind is NodeKind.TASK
+        )
+        for node in active
+    }
+    commands = tuple(RemovePod(node.id, node.attempt) for node in active if node.kind is NodeKind.TASK)
+    event = report.execution_event(state.start.id, ExecutionPhase.ABORTED, now, failure=failure)
+    return Transition(header, nodes, {}, commands, (event,), is_empty=False)
 
 
 def _observe(step: Step, seen: Observation) -> None:
