@@ -250,7 +250,10 @@ async def relaunch(
 async def recover(
     ports: AdminPorts, request: execution_pb2.ExecutionRecoverRequest
 ) -> execution_pb2.ExecutionCreateResponse:
-    """Start an execution again that takes over what the original has finished."""
+    """Start an execution again, with the inputs its caller gave. The order names the original.
+
+    Taking over what the original has finished is the engine's part; it runs every node again.
+    """
     validation.check_execution_id(request.id)
     original, user_inputs = await _original(ports, ExecutionId.of(request.id))
     repeated = launch.recover_request(original, user_inputs, request)

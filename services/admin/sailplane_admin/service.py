@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sailplane_core.ports import Queue
 from sailplane_protos.service import admin_pb2, dataproxy_pb2
+from sailplane_runtime.loops import keep_running
 from sailplane_runtime.outbox import Relay
 
 from . import execution_orders, projects, schedules
@@ -39,7 +40,9 @@ class Admin:
         await projects.ensure_defaults(self._ports)
         for relay in self._relays:
             await relay.start()
-        self._consuming = asyncio.create_task(self._consumer.run(), name="admin-events")
+        self._consuming = asyncio.create_task(
+            keep_running("admin-events", self._consumer.run, self._ports.clock), name="admin-events"
+        )
 
     async def stop(self) -> None:
         """Stop at once. What is not committed is reported again after the next start."""

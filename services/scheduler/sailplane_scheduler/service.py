@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sailplane_protos.scheduler import service_pb2, service_pb2_grpc
+from sailplane_runtime.loops import keep_running
 
 from . import intake, schedules
 from .ports import SchedulerPorts
@@ -45,7 +46,10 @@ class Scheduler:
 
     async def start(self) -> None:
         """Take changes of schedules."""
-        self._intake = asyncio.create_task(intake.run(self._ports), name="scheduler-intake")
+        self._intake = asyncio.create_task(
+            keep_running("scheduler-intake", lambda: intake.run(self._ports), self._ports.clock),
+            name="scheduler-intake",
+        )
 
     async def stop(self) -> None:
         """Stop at once. A change that is not stored comes again after the next start."""
