@@ -45,11 +45,12 @@ def test_the_raw_container_example_runs_with_grpcurl_alone(grpcurl: str, plane: 
         call(grpcurl, plane, method, (EXAMPLE / f"{file}.json").read_text())
     id = json.dumps({"id": {"project": "flytesnacks", "domain": "development", "name": "adding"}})
     deadline = time.monotonic() + 30
-    while (phase := call(grpcurl, plane, "GetExecution", id)["closure"].get("phase")) not in ("SUCCEEDED", "FAILED"):
-        assert time.monotonic() < deadline, phase
+    while (closure := call(grpcurl, plane, "GetExecution", id)["closure"]).get("phase") not in ("SUCCEEDED", "FAILED"):
+        assert time.monotonic() < deadline, closure
         time.sleep(0.1)
+    assert closure["phase"] == "SUCCEEDED", closure
     data = call(grpcurl, plane, "GetExecutionData", id)
-    assert data["fullOutputs"] == {"literals": {"total": {"scalar": {"primitive": {"integer": "142"}}}}}
+    assert data["full_outputs"] == {"literals": {"total": {"scalar": {"primitive": {"integer": "142"}}}}}
 
 
 def test_both_names_are_listed(grpcurl: str, plane: Plane) -> None:
