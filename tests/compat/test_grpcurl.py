@@ -50,7 +50,7 @@ def test_the_raw_container_example_runs_with_grpcurl_alone(grpcurl: str, plane: 
         time.sleep(0.1)
     assert closure["phase"] == "SUCCEEDED", closure
     data = call(grpcurl, plane, "GetExecutionData", id)
-    assert data["full_outputs"] == {"literals": {"total": {"scalar": {"primitive": {"integer": "142"}}}}}
+    assert data["fullOutputs"] == {"literals": {"total": {"scalar": {"primitive": {"integer": "142"}}}}}
 
 
 def test_both_names_are_listed(grpcurl: str, plane: Plane) -> None:

@@ -82,9 +82,22 @@ def _add(file: FileDescriptor, pool: DescriptorPool, added: set[str]) -> None:
         _add(dependency, pool, added)
     proto = FileDescriptorProto()
     file.CopyToProto(proto)
+    for message in proto.message_type:
+        _name_in_json(message)
     pool.AddSerializedFile(proto.SerializeToString())
     if _other_name(file.package) is not None:
         pool.AddSerializedFile(_renamed(proto).SerializeToString())
+
+
+def _name_in_json(message: DescriptorProto) -> None:
+    """Write out the JSON names that Python leaves out of descriptors: without them grpcurl shows `full_outputs` where
+    it shows `fullOutputs` of a server in Go."""
+    for field in message.field:
+        if not field.json_name:
+            head, *tail = field.name.split("_")
+            field.json_name = head + "".join(part[:1].upper() + part[1:] for part in tail)
+    for nested in message.nested_type:
+        _name_in_json(nested)
 
 
 def _other_name(name: str) -> str | None:
