@@ -1,7 +1,9 @@
 # Everything a developer does here. `make help` lists it. Needs Python 3.11 or newer, and make.
 
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+# flytekit 1.16 names Python 3.12 as its newest, so a newer one is taken only where there is none of those.
+PYTHON ?= $(shell for below in 13 99; do for p in python3 python3.12 python3.11 python3.13 python3.14 python; do \
+	"$$p" -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, $$below))" 2>/dev/null && \
+	{ echo "$$p"; exit; }; done; done)
 BIN := .venv/bin
 READY := .venv/.ready
 UV := $(BIN)/python tools/uv_as_pip.py
@@ -9,6 +11,9 @@ INSTALL := $(UV) pip install --quiet
 
 # Where a machine tells Python to keep no compiled modules, every process would compile flytekit anew.
 unexport PYTHONDONTWRITEBYTECODE
+
+# flytekit has a default image up to Python 3.12, and stops without one. Ours is never pulled, so any name will do.
+export FLYTE_INTERNAL_IMAGE ?= sailplane.local/python:any
 
 .PHONY: help setup fmt lint types test conformance compat e2e protos verify-protos lock up demo bench clean
 .DEFAULT_GOAL := help
@@ -68,8 +73,8 @@ verify-protos: $(READY) ## Prove that generating twice gives the same, and what 
 lock: $(READY) ## Resolve all dependencies anew
 	$(BIN)/python tools/lock.py
 
-up: $(READY) ## Start the embedded control plane
-	$(BIN)/sailplane up
+up: $(READY) ## Start the embedded control plane; ARGS are its options
+	$(BIN)/sailplane up $(ARGS)
 
 demo: $(READY) ## Start a control plane, register and run a workflow, show its outputs, stop
 	$(BIN)/python examples/demo.py
