@@ -71,6 +71,9 @@ IDS = {
     "a node without an id": ([node("")], {("ValueRequired", "<node>")}),
     "two nodes of one id": ([MAKE, run("n0", "text")], {("DuplicateId", "n0")}),
     "a node called start-node": ([run("start-node", "make")], {("DuplicateId", "start-node")}),
+    "a node id that leaves its directory": ([run("../../out", "make")], {("InvalidNodeId", "../../out")}),
+    "a node id that is a directory": ([run("..", "make")], {("InvalidNodeId", "..")}),
+    "a node id with a line break": ([run("a\nb", "make")], {("InvalidNodeId", "a\nb")}),
     "a node called end-node": ([run("end-node", "make")], {("DuplicateId", "end-node")}),
     "a case's node with another one's id": (
         [run("n1-n0", "make"), branch("n1", {}, otherwise=inner())],

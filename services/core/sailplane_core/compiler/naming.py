@@ -1,5 +1,7 @@
 """Node ids: completed, checked, and used in every reference, before anything else looks at them."""
 
+import re
+
 from sailplane_protos.core import workflow_pb2
 
 from ..errors import Problem
@@ -7,6 +9,7 @@ from ..ids import END_NODE_ID, START_NODE_ID, ResourceType
 from . import problems, walk
 
 _RESERVED = (START_NODE_ID, END_NODE_ID)
+_USABLE_ID = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
 
 
 def prepare(template: workflow_pb2.WorkflowTemplate, found: list[Problem]) -> workflow_pb2.WorkflowTemplate:
@@ -56,6 +59,8 @@ def _check_id(node: workflow_pb2.Node, prefix: str, taken: set[str], found: list
     if not node.id:
         found.append(problems.value_required(prefix.removesuffix("-") or "<node>", "The id of a node"))
         return
+    if not _USABLE_ID.fullmatch(node.id) or node.id in (".", ".."):
+        found.append(problems.invalid_node_id(node.id))
     node.id = prefix + node.id
     if node.id in _RESERVED:
         found.append(problems.duplicate_id(node.id, f"{node.id!r} is the name of a node that every workflow has."))

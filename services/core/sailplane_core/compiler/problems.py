@@ -36,6 +36,12 @@ def duplicate_id(node_id: str, why: str) -> Problem:
     return Problem("DuplicateId", node_id, why)
 
 
+def invalid_node_id(node_id: str) -> Problem:
+    """A node id that cannot be part of a path: results lie below it. (Flyte lets it pass.)"""
+    why = "An id has at most 255 characters, none of them a slash or a control character, and is not '.' or '..'."
+    return Problem("InvalidNodeId", node_id, why)
+
+
 def duplicate_alias(node_id: str, alias: str) -> Problem:
     """An output is renamed twice, or two outputs are given one name."""
     return Problem("DuplicateAlias", node_id, f"Output alias {alias!r} is used more than once.")

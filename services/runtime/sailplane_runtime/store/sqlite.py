@@ -94,7 +94,8 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
         return driver
 
     # A connection is kept by whoever opened it, so there is nothing to pool.
-    return create_engine("sqlite://", creator=connect, poolclass=NullPool, query_cache_size=2_000)
+    # Values of statements, such as environment variables of executions, must not reach the log with an error.
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool, query_cache_size=2_000, hide_parameters=True)
 
 
 def wal_bytes(path: Path) -> int:

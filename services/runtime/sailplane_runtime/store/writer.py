@@ -100,11 +100,16 @@ class GroupWriter:
             self._turn = self._loop.call_soon(self._take_turn)
 
     def close(self) -> None:
-        """Commit what was submitted before, then let go of the database."""
+        """Commit what was submitted before, then let go of the database.
+
+        Confirmations are tried once: those that cannot be written come again after the next start.
+        """
         if self._turn is not None:
             self._turn.cancel()
-        while self._waiting or self.confirmed:
+        while self._waiting:
             self._commit(self._next_group())
+        if self.confirmed:
+            self._commit([])
         self._connection.close()
 
     def _take_turn(self) -> None:
