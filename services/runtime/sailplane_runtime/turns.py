@@ -7,8 +7,8 @@ between two turns the loop goes round `ROUNDS` times. On an idle loop that takes
 
 import asyncio
 
-ROUNDS = 6
-"""Enough for three calls to be taken up between two steps; measured with sixteen clients creating executions."""
+ROUNDS = 12
+"""Enough for six calls to be taken up between two steps; measured with sixteen clients creating executions."""
 
 
 class Turns:
