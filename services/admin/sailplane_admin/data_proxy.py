@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
+import unicodedata
 
 from google.protobuf.duration_pb2 import Duration
 from sailplane_core import flyte_urls, validation
@@ -12,12 +13,16 @@ from sailplane_core.ports import BlobInfo, SignedUrl
 from sailplane_protos.core import identifier_pb2
 from sailplane_protos.service import dataproxy_pb2
 
-from . import execution_data, node_executions, task_executions
+from . import execution_data, node_executions, projects, task_executions
 from .ports import AdminPorts
 from .tables import time_us, timestamp_of
 
 UPLOADS = "uploads"
 MD5_BYTES = 16
+PATH_BYTES_MAX = 400
+"""Of `filename_root` and of `filename`: with both, a key keeps below the 1024 bytes that S3 takes."""
+NAME_BYTES_MAX = 255
+"""Of a part between slashes, as file systems have it."""
 RANDOM_NAME_BYTES = 10
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -30,10 +35,16 @@ async def create_upload_location(
     A file that was put under the same root and name with other content is not replaced: `AlreadyExists`.
     """
     _check_upload(request)
+    await ports.store.read(
+        lambda connection: projects.require_active(connection, ports.settings, request.project, request.domain)
+    )
     expires_in_s = _expires_in_s(request.expires_in, ports.settings.upload_expires_in_s)
     root = request.filename_root or base64.b32encode(request.content_md5).decode()
     name = request.filename or base64.b32encode(secrets.token_bytes(RANDOM_NAME_BYTES)).decode().lower()
-    uri = ports.blobs.uri(f"{UPLOADS}/{request.project}/{request.domain}/{root}/{name}")
+    try:
+        uri = ports.blobs.uri(f"{UPLOADS}/{request.project}/{request.domain}/{root}/{name}")
+    except InvalidRequest as error:
+        raise InvalidRequest.invalid("filename_root or filename", str(error)) from error
     if request.filename and request.filename_root:
         await _check_not_other(ports, uri, request.content_md5)
     signed = await ports.blobs.sign(uri, "PUT", expires_in_s, content_md5=request.content_md5 or None)
@@ -54,6 +65,21 @@ def _check_upload(request: dataproxy_pb2.CreateUploadLocationRequest) -> None:
     for field, text in (("project", request.project), ("domain", request.domain)):
         if "/" in text or text in (".", ".."):
             raise InvalidRequest.invalid(field, "must not be a path")
+    for field, text in (("filename_root", request.filename_root), ("filename", request.filename)):
+        if problem := _path_problem(text):
+            raise InvalidRequest.invalid(field, problem)
+
+
+def _path_problem(text: str) -> str:
+    """Why a text cannot be a part of a key; "" if it can. Kept to what every blob store takes."""
+    if text.startswith("/") or ".." in text.split("/"):
+        return "it must stay below the project and domain"
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        return "must not contain control characters"
+    parts = text.encode().split(b"/")
+    if sum(map(len, parts)) + len(parts) > PATH_BYTES_MAX or max(map(len, parts)) > NAME_BYTES_MAX:
+        return f"cannot exceed {PATH_BYTES_MAX} bytes, nor {NAME_BYTES_MAX} between slashes"
+    return ""
 
 
 async def _check_not_other(ports: AdminPorts, uri: str, content_md5: bytes) -> None:
@@ -88,7 +114,10 @@ async def create_download_location(
     if not request.native_url:
         raise InvalidRequest.missing("native_url")
     expires_in_s = _expires_in_s(request.expires_in, ports.settings.download_expires_in_s)
-    signed = await ports.blobs.sign(request.native_url, "GET", expires_in_s)
+    try:
+        signed = await ports.blobs.sign(request.native_url, "GET", expires_in_s)
+    except InvalidRequest as error:
+        raise InvalidRequest.invalid("native_url", "it is not in this installation's blob store") from error
     return dataproxy_pb2.CreateDownloadLocationResponse(
         signed_url=signed.url, expires_at=timestamp_of(time_us(signed.expires_at))
     )

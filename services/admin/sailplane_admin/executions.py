@@ -22,7 +22,7 @@ from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from . import execution_data, execution_orders, execution_rows, launch_plans, projects, single_tasks, tables
+from . import execution_data, execution_orders, execution_rows, launch_plans, projects, single_tasks, tables, workflows
 from .execution_rows import (
     execution_key,
     execution_of,
@@ -97,7 +97,7 @@ async def create(
 ) -> execution_pb2.ExecutionCreateResponse:
     """Start an execution. Raises `AlreadyExists` when the name is taken, `NotFound` without its plan or task."""
     validation.check_execution_create(request)
-    plan = await _plan(ports, request.spec.launch_plan)
+    plan, unregistered = await _plan(ports, request.spec.launch_plan)
     around = await ports.store.read(lambda connection: _surroundings(connection, ports, request, plan, origin))
     settled = launch.resolve(
         request,
@@ -108,6 +108,9 @@ async def create(
         defaults=matchable_resource_pb2.WorkflowExecutionConfig(max_parallelism=ports.settings.max_parallelism),
         parent=around.parent,
     )
+    if unregistered is not None:  # only now that the request is known to be good
+        await single_tasks.register(ports, unregistered)
+        around = await ports.store.read(lambda connection: _surroundings(connection, ports, request, plan, origin))
     if request.name:
         id = ExecutionId(request.project, request.domain, request.name.lower())
         return await _start(ports, id, plan, settled, around.row_ids, origin)
@@ -118,12 +121,14 @@ async def create(
     raise InvariantBroken("every generated execution name is taken")
 
 
-async def _plan(ports: AdminPorts, asked: identifier_pb2.Identifier) -> launch_plan_pb2.LaunchPlan:
-    """The launch plan to run; for a task, the one made around it."""
+async def _plan(
+    ports: AdminPorts, asked: identifier_pb2.Identifier
+) -> tuple[launch_plan_pb2.LaunchPlan, workflows.Prepared | None]:
+    """The launch plan to run; for a task, the one made around it, and what of it is to be registered first."""
     id = EntityId.of(asked)
     if id.kind == ResourceType.TASK:
         return await single_tasks.launch_plan_of(ports, id)
-    return await launch_plans.load(ports, id)
+    return await launch_plans.load(ports, id), None
 
 
 def _surroundings(

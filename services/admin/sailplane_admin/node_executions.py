@@ -3,12 +3,12 @@
 from typing import Any
 
 from sailplane_core import validation
-from sailplane_core.errors import InvalidRequest, NotFound
+from sailplane_core.errors import NotFound
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import ExecutionId
 from sailplane_protos.admin import node_execution_pb2
 from sailplane_protos.core import identifier_pb2
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, false, select
 
 from . import tables
 from .execution_rows import execution_key, in_execution, timed_fields
@@ -100,10 +100,13 @@ async def list_for_task(
 ) -> node_execution_pb2.NodeExecutionList:
     """The nodes that an attempt started in the way of old engines: none, but the attempt must exist."""
     validation.check_task_execution_id(request.task_execution_id)
-    if request.limit < 1:
-        raise InvalidRequest.invalid("limit", "must be at least 1")
-    if await ports.store.read(lambda connection: find_row_id(connection, request.task_execution_id)) is None:
-        raise NotFound("task execution", request.task_execution_id.node_execution_id.node_id)
+
+    def query(connection: Connection) -> None:
+        list_page(connection, _LISTING, [_NODES.id], [false()], request, filters=request.filters)
+        if find_row_id(connection, request.task_execution_id) is None:
+            raise NotFound("task execution", request.task_execution_id.node_execution_id.node_id)
+
+    await ports.store.read(query)
     return node_execution_pb2.NodeExecutionList()
 
 

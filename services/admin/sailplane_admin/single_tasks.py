@@ -14,29 +14,35 @@ from .ports import AdminPorts
 from .registration import write_once
 
 
-async def launch_plan_of(ports: AdminPorts, task_id: EntityId) -> launch_plan_pb2.LaunchPlan:
-    """The plan that runs this task, registered now if it is not yet. Not to be changed by the caller.
+async def launch_plan_of(
+    ports: AdminPorts, task_id: EntityId
+) -> tuple[launch_plan_pb2.LaunchPlan, workflows.Prepared | None]:
+    """The plan that runs this task, not to be changed by the caller, and what to `register` before it is run.
 
-    Raises `NotFound` when the task is not registered.
+    That is None when it is registered already. Raises `NotFound` when the task is not registered.
     """
     plan_id = replace(task_id, kind=ResourceType.LAUNCH_PLAN, name=GENERATED_PREFIX + task_id.name)
     try:
-        return await launch_plans.load(ports, plan_id)
+        return await launch_plans.load(ports, plan_id), None
     except NotFound:
-        await _register(ports, task_id, plan_id)
-    return await launch_plans.load(ports, plan_id)
+        prepared = await _prepare(ports, task_id)
+    return prepared.plan, prepared
 
 
-async def _register(ports: AdminPorts, task_id: EntityId, plan_id: EntityId) -> None:
+async def _prepare(ports: AdminPorts, task_id: EntityId) -> workflows.Prepared:
     task = await tasks.load(ports, task_id)
     template, _ = single_task_workflow(task.closure.compiled_task.template)
-    now_us = tables.time_us(ports.clock.now())
     spec = workflow_pb2.WorkflowSpec(template=template)
-    prepared = await workflows.prepare(ports, EntityId.of(template.id), spec, now_us)
+    return await workflows.prepare(ports, EntityId.of(template.id), spec, tables.time_us(ports.clock.now()))
+
+
+async def register(ports: AdminPorts, prepared: workflows.Prepared) -> None:
+    """Register a workflow and plan made around a task, unless somebody has."""
+    now_us = tables.time_us(ports.clock.now())
 
     def change(transaction: Transaction) -> None:
         connection = transaction.connection
-        if launch_plans.is_registered(connection, plan_id):
+        if launch_plans.is_registered(connection, EntityId.of(prepared.plan.id)):
             return
         generated = common_pb2.SYSTEM_GENERATED
         row_id = workflows.insert_prepared(connection, prepared, now_us, generated)

@@ -161,17 +161,27 @@ async def test_a_plan_registered_before_is_kept(ports: AdminPorts) -> None:
     assert plan.spec.workflow_id.name == "other"
 
 
+async def plan_for_task(ports: AdminPorts, name: str) -> launch_plan_pb2.LaunchPlan:
+    plan, unregistered = await single_tasks.launch_plan_of(ports, EntityId.of(requests.task_id(name)))
+    if unregistered is not None:
+        await single_tasks.register(ports, unregistered)
+    return plan
+
+
 async def test_a_task_run_on_its_own_gets_a_workflow_once(ports: AdminPorts) -> None:
-    id = EntityId.of(requests.task_id("double"))
-    plans = await asyncio.gather(*(single_tasks.launch_plan_of(ports, id) for _ in range(3)))
+    before = await rows(ports)
+    await single_tasks.launch_plan_of(ports, EntityId.of(requests.task_id("double")))
+    assert await rows(ports) == before  # whoever asks may yet be refused
+    plans = await asyncio.gather(*(plan_for_task(ports, "double") for _ in range(3)))
     assert {plan.id.name for plan in plans} == {".flytegen.double"}
+    assert await single_tasks.launch_plan_of(ports, EntityId.of(requests.task_id("double"))) == (plans[0], None)
     generated = await workflows.get(ports, requests.get(requests.workflow_id(".flytegen.double")))
     assert len(generated.closure.compiled_workflow.primary.template.nodes) == 3
     assert await rows(ports) == 2
 
 
 async def test_generated_names_are_hidden_from_lists_of_names(ports: AdminPorts) -> None:
-    await single_tasks.launch_plan_of(ports, EntityId.of(requests.task_id("double")))
+    await plan_for_task(ports, "double")
     listed = common_pb2.NamedEntityListRequest(
         resource_type=ResourceType.WORKFLOW, project=requests.PROJECT, domain=requests.DOMAIN, limit=5
     )
