@@ -87,6 +87,7 @@ EXECUTIONS = [
         of=good.task_alone,
     ),
     bad("CreateExecution", "", says="missing entity", code=NOT_FOUND, of=lambda: parented("none")),
+    bad("CreateExecution", "", says="has ended", code=REFUSED, of=lambda: parented(good.DONE)),
     *execution_ids("RelaunchExecution"),
     *names_of_executions("RelaunchExecution"),
     bad("RelaunchExecution", "name", good.DONE, good.DONE, EXISTS),

@@ -14,15 +14,15 @@ from google.protobuf.message import DecodeError
 from sailplane_core import admission, closures, validation
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, SailplaneError, Unavailable
 from sailplane_core.ids import EntityId, ExecutionId
+from sailplane_core.phases import EXECUTION_TERMINAL
 from sailplane_core.ports import Delivery, Queue
 from sailplane_protos.admin import event_pb2 as requests_pb2
 from sailplane_protos.admin import execution_pb2, node_execution_pb2
 from sailplane_protos.event import event_pb2
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import Connection
 
-from . import event_data, event_rows, execution_rows
+from . import event_data, event_rows, execution_rows, lineage
 from .event_rows import NodeRecord, TaskKey, TaskRecord
 from .ports import AdminPorts
 
@@ -51,11 +51,14 @@ class Folding:
     refused: list[SailplaneError] = field(default_factory=list[SailplaneError])
 
 
-def fold(connection: Connection, id: ExecutionId, events: Sequence[queue_pb2.Event]) -> list[SailplaneError]:
+def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.Event]) -> list[SailplaneError]:
     """Record an execution's events in an open transaction; why some were not taken, in order.
+
+    One that has ended is told to its parent (`lineage`), in the same transaction.
 
     Raises `NotFound` when there is no such execution, or an event is about a node or parent that was never reported.
     """
+    connection = transaction.connection
     stored = execution_rows.lock_execution(connection, id)
     closure = execution_pb2.ExecutionClosure.FromString(stored.closure)
     node_ids, attempts = _touched(events)
@@ -74,6 +77,8 @@ def fold(connection: Connection, id: ExecutionId, events: Sequence[queue_pb2.Eve
                 folding.refused.append(InvalidRequest.missing("event"))
     if folding.is_changed:
         event_rows.save_execution(connection, folding.row_id, folding.closure)
+        if folding.closure.phase in EXECUTION_TERMINAL:
+            lineage.tell_of_end(transaction, id, stored, folding.closure)
     event_rows.save_nodes(connection, id, folding.nodes)
     event_rows.save_tasks(connection, id, folding.tasks)
     return folding.refused
@@ -201,7 +206,7 @@ class Consumer:
         def change(transaction: Transaction) -> list[SailplaneError]:
             refused: list[SailplaneError] = []
             for id, events in reported:
-                refused += fold(transaction.connection, id, events)
+                refused += fold(transaction, id, events)
             return refused
 
         for error in await self._ports.store.write(change):
@@ -258,7 +263,7 @@ async def _require(ports: AdminPorts, id: ExecutionId) -> None:
 
 
 async def _record_one(ports: AdminPorts, id: ExecutionId, event: queue_pb2.Event) -> None:
-    refused = await ports.store.write(lambda transaction: fold(transaction.connection, id, [event]))
+    refused = await ports.store.write(lambda transaction: fold(transaction, id, [event]))
     ports.changes.publish([id])
     if refused:
         raise refused[0]

@@ -3,10 +3,13 @@
 from sailplane_core.ids import ExecutionId
 from sailplane_core.launch import Launch
 from sailplane_core.ports import Message
-from sailplane_protos.admin import launch_plan_pb2
+from sailplane_protos.admin import execution_pb2, launch_plan_pb2
+from sailplane_protos.core import execution_pb2 as phases_pb2
 from sailplane_protos.propeller import queue_pb2
 
 TOPIC = "executions"
+ABORTED = "ExecutionAborted"
+"""The error code of a child that somebody aborted."""
 
 
 def start(
@@ -45,6 +48,26 @@ def abort(id: ExecutionId, cause: str, principal: str) -> Message:
     """End now."""
     order = queue_pb2.Abort(cause=cause, principal=principal)
     return _message("abort", id, queue_pb2.ExecutionCommand(execution_id=id.to_message(), abort=order))
+
+
+def child_ended(
+    parent: ExecutionId, node_id: str, child: ExecutionId, closure: execution_pb2.ExecutionClosure
+) -> Message:
+    """What `node_id` of `parent` has started is over. `closure` is the child's, in a terminal phase."""
+    order = queue_pb2.ChildEnded(node_id=node_id, child=child.to_message(), phase=closure.phase)
+    match closure.WhichOneof("output_result"):
+        case "outputs":
+            order.outputs_uri = closure.outputs.uri
+        case "error":
+            order.error.CopyFrom(closure.error)
+        case "abort_metadata":
+            order.error.code = ABORTED
+            order.error.message = closure.abort_metadata.cause
+            order.error.kind = phases_pb2.ExecutionError.USER
+        case _:
+            pass
+    command = queue_pb2.ExecutionCommand(execution_id=parent.to_message(), child_ended=order)
+    return Message(topic=TOPIC, key=str(parent), id=f"child_ended:{child}", payload=command.SerializeToString())
 
 
 def _message(kind: str, id: ExecutionId, command: queue_pb2.ExecutionCommand) -> Message:

@@ -53,20 +53,30 @@ def execution_values(id: ExecutionId) -> dict[str, str]:
     return {"execution_project": id.project, "execution_domain": id.domain, "execution_name": id.name}
 
 
-_FIND = select(_EXECUTIONS.id, _EXECUTIONS.spec, _EXECUTIONS.closure, _EXECUTIONS.cluster).where(
-    *is_of_execution(tables.executions)
-)
+_FIND = select(
+    _EXECUTIONS.id,
+    _EXECUTIONS.spec,
+    _EXECUTIONS.closure,
+    _EXECUTIONS.cluster,
+    _EXECUTIONS.parent_execution_id,
+    _EXECUTIONS.parent_node_id,
+).where(*is_of_execution(tables.executions))
 _LOCK = _FIND.with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
 class StoredExecution:
-    """What is stored of an execution: its row's number, the two messages as bytes, and where it runs."""
+    """What is stored of an execution: its row's number, the two messages as bytes, where it runs, and for whom.
+
+    `parent_execution_id` is the row of the execution whose node `parent_node_id` has started this one, if one has.
+    """
 
     row_id: int
     spec: bytes
     closure: bytes
     cluster: str
+    parent_execution_id: int | None
+    parent_node_id: str | None
 
 
 def find_execution(connection: Connection, id: ExecutionId) -> StoredExecution | None:

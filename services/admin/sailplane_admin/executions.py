@@ -22,7 +22,17 @@ from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from . import execution_data, execution_orders, execution_rows, launch_plans, projects, single_tasks, tables, workflows
+from . import (
+    execution_data,
+    execution_orders,
+    execution_rows,
+    launch_plans,
+    lineage,
+    projects,
+    single_tasks,
+    tables,
+    workflows,
+)
 from .execution_rows import (
     execution_key,
     execution_of,
@@ -53,13 +63,23 @@ _SET_CLOSURE = (
     .where(_EXECUTIONS.id == bindparam("row_id"))
     .values({name: bindparam(name) for name in ("phase", "abort_cause", "state", "execution_updated_at_us", "closure")})
 )
+_PARENTS = tables.executions.alias("parents").c
+_PARENT_NODE = (
+    select(tables.node_executions.c.id)
+    .where(
+        _PARENTS.id == _EXECUTIONS.parent_execution_id,
+        *(tables.node_executions.c[name] == _PARENTS[name] for name in execution_rows.EXECUTION_COLUMNS),
+        tables.node_executions.c.node_id == _EXECUTIONS.parent_node_id,
+    )
+    .correlate(tables.executions)
+    .scalar_subquery()
+)
+"""The row of the node that started an execution, once that node is recorded."""
 _LISTING = Listing(
     Entity.EXECUTION,
     tables.executions,
     fields={
-        Entity.EXECUTION: timed_fields(
-            Entity.EXECUTION, tables.executions, parent_node_execution=_EXECUTIONS.parent_node_execution_id
-        ),
+        Entity.EXECUTION: timed_fields(Entity.EXECUTION, tables.executions, parent_node_execution=_PARENT_NODE),
         Entity.LAUNCH_PLAN: fields_of(Entity.LAUNCH_PLAN, tables.launch_plans),
         Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows),
         Entity.TASK: fields_of(Entity.TASK, tables.tasks),
@@ -85,11 +105,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is stored about the surroundings of a new execution. The row numbers are for lists to join by."""
+    """What is stored about the surroundings of a new execution. The references are columns of its row."""
 
     project_labels: dict[str, str]
     parent: execution_pb2.ExecutionSpec | None
-    row_ids: dict[str, int | None]
+    references: dict[str, int | str | None]
 
 
 async def create(
@@ -113,11 +133,11 @@ async def create(
         around = await ports.store.read(lambda connection: _surroundings(connection, ports, request, plan, origin))
     if request.name:
         id = ExecutionId(request.project, request.domain, request.name.lower())
-        return await _start(ports, id, plan, settled, around.row_ids, origin)
+        return await _start(ports, id, plan, settled, around.references, origin)
     for _ in range(NAME_TRIES_MAX):
         id = ExecutionId(request.project, request.domain, naming.generated_execution_name(secrets.token_bytes(32)))
         with suppress(AlreadyExists):
-            return await _start(ports, id, plan, settled, around.row_ids, origin)
+            return await _start(ports, id, plan, settled, around.references, origin)
     raise InvariantBroken("every generated execution name is taken")
 
 
@@ -142,16 +162,17 @@ def _surroundings(
     project = projects.require_active(connection, ports.settings, request.project, request.domain)
     asked = EntityId.of(request.spec.launch_plan)
     task = asked if asked.kind == ResourceType.TASK else None
-    row_ids = {
+    references: dict[str, int | str | None] = {
         "launch_plan_id": _row_id(ports, connection, tables.launch_plans, EntityId.of(plan.id)),
         "workflow_id": _row_id(ports, connection, tables.workflows, EntityId.of(plan.spec.workflow_id)),
         "task_id": None if task is None else _row_id(ports, connection, tables.tasks, task),
         "source_execution_id": None,
-        "parent_node_execution_id": None,
+        "parent_execution_id": None,
+        "parent_node_id": None,
     }
     if origin.source is not None:
         source = find_execution(connection, origin.source)
-        row_ids["source_execution_id"] = None if source is None else source.row_id
+        references["source_execution_id"] = None if source is None else source.row_id
     parent = None
     if request.spec.metadata.HasField("parent_node_execution"):
         node = request.spec.metadata.parent_node_execution
@@ -159,8 +180,8 @@ def _surroundings(
         if row is None:
             raise NotFound("execution", str(ExecutionId.of(node.execution_id)))
         parent = execution_pb2.ExecutionSpec.FromString(row.spec)
-        row_ids["parent_node_execution_id"] = _node_row_id(connection, node)
-    return Surroundings(dict(project.labels.values), parent, row_ids)
+        references |= {"parent_execution_id": row.row_id, "parent_node_id": node.node_id}
+    return Surroundings(dict(project.labels.values), parent, references)
 
 
 def _row_id(ports: AdminPorts, connection: Connection, table: Table, id: EntityId) -> int | None:
@@ -173,33 +194,28 @@ def _row_id(ports: AdminPorts, connection: Connection, table: Table, id: EntityI
     return known
 
 
-def _node_row_id(connection: Connection, node: identifier_pb2.NodeExecutionIdentifier) -> int | None:
-    query = select(tables.node_executions.c.id).where(
-        *in_execution(tables.node_executions, ExecutionId.of(node.execution_id)),
-        tables.node_executions.c.node_id == node.node_id,
-    )
-    return connection.execute(query).scalar_one_or_none()
-
-
 async def _start(
     ports: AdminPorts,
     id: ExecutionId,
     plan: launch_plan_pb2.LaunchPlan,
     settled: launch.Launch,
-    row_ids: dict[str, int | None],
+    references: dict[str, int | str | None],
     origin: Origin,
 ) -> execution_pb2.ExecutionCreateResponse:
     inputs_uri = await _put(ports, id, settled.inputs)
     user_inputs_uri = (
         inputs_uri if settled.inputs == settled.user_inputs else await _put(ports, id, settled.user_inputs)
     )
-    row = _row(id, settled) | row_ids | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
+    row = _row(id, settled) | references | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
     raw_prefix = settled.config.raw_output_prefix or ports.blobs.uri(f"data/{id}")
     recovered = origin.source if origin.recovers else None
+    metadata = settled.spec.metadata
     order = execution_orders.start(id, plan, settled, inputs_uri, raw_prefix, recovered)
 
     def change(transaction: Transaction) -> None:
         connection = transaction.connection
+        if metadata.HasField("parent_node_execution"):
+            lineage.require_live_parent(transaction, metadata.parent_node_execution)
         connection.execute(_INSERT, row)
         if settled.tags:
             tags = [execution_values(id) | {"key": key, "value": value} for key, value in settled.tags]

@@ -114,6 +114,8 @@ def check_execution_create(request: execution_pb2.ExecutionCreateRequest) -> Non
     if spec.max_parallelism < 0:
         problems.append("invalid value for max_parallelism: must not be negative")
     _refuse(problems)
+    if spec.metadata.HasField("parent_node_execution"):
+        check_node_execution_id(spec.metadata.parent_node_execution)
 
 
 def check_project_register(request: project_pb2.ProjectRegisterRequest) -> None:

@@ -71,7 +71,7 @@ async def admin(ports: AdminPorts) -> AdminPorts:
         requests.node_event(NodePhase.SUCCEEDED, output_uri=uris["o"], deck_uri=uris["deck.html"]),
         requests.node_event(NodePhase.RUNNING, "bare"),
     )
-    await ports.store.write(lambda transaction: events.fold(transaction.connection, requests.KEY, done.events))
+    await ports.store.write(lambda transaction: events.fold(transaction, requests.KEY, done.events))
     return ports
 
 

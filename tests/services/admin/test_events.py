@@ -55,7 +55,7 @@ async def admin(ports: AdminPorts) -> AdminPorts:
 
 async def record(ports: AdminPorts, *reported: requests.Reported) -> list[Exception]:
     made = requests.batch(*reported)
-    return list(await ports.store.write(lambda tx: events.fold(tx.connection, requests.KEY, made.events)))
+    return list(await ports.store.write(lambda tx: events.fold(tx, requests.KEY, made.events)))
 
 
 async def picture(ports: AdminPorts) -> list[Proto]:

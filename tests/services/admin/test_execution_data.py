@@ -41,7 +41,7 @@ async def finish(ports: AdminPorts, output_uri: str) -> None:
         requests.node_event(NodePhase.SUCCEEDED, output_uri=output_uri),
         requests.workflow_event(ExecutionPhase.SUCCEEDED, output_uri=output_uri),
     )
-    await ports.store.write(lambda transaction: events.fold(transaction.connection, requests.KEY, done.events))
+    await ports.store.write(lambda transaction: events.fold(transaction, requests.KEY, done.events))
 
 
 async def put(ports: AdminPorts, data: bytes) -> str:

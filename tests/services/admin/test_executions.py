@@ -151,7 +151,7 @@ async def test_terminating_says_so_at_once_and_orders_the_end_once(admin: AdminP
 async def test_terminating_what_has_ended_is_refused(admin: AdminPorts) -> None:
     await executions.create(admin, requests.create())
     done = requests.batch(requests.workflow_event(ExecutionPhase.SUCCEEDED))
-    await admin.store.write(lambda transaction: events.fold(transaction.connection, requests.KEY, done.events))
+    await admin.store.write(lambda transaction: events.fold(transaction, requests.KEY, done.events))
     with pytest.raises(AlreadyTerminal):
         await executions.terminate(admin, execution_pb2.ExecutionTerminateRequest(id=requests.execution_id()))
 
@@ -244,7 +244,7 @@ async def test_lists_show_the_beginning_of_errors_and_no_inputs(admin: AdminPort
     await executions.create(admin, requests.create())
     error = execution_error_pb2.ExecutionError(code="Boom", message="ä" * 80)
     failed = requests.batch(requests.workflow_event(ExecutionPhase.FAILED, error=error))
-    await admin.store.write(lambda transaction: events.fold(transaction.connection, requests.KEY, failed.events))
+    await admin.store.write(lambda transaction: events.fold(transaction, requests.KEY, failed.events))
     [listed] = (await executions.list_executions(admin, listing())).executions
     assert listed.closure.error.message == "ä" * 50
     assert not listed.closure.HasField("computed_inputs")

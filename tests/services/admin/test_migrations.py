@@ -1,5 +1,6 @@
 """Admin's tables in a database: created at once or revision by revision, they are the same."""
 
+import shutil
 from pathlib import Path
 
 import sailplane_admin
@@ -8,8 +9,11 @@ from sailplane_admin.ports import AdminPorts
 from sailplane_admin.tables import metadata
 from sailplane_protos.admin import project_pb2
 from sailplane_runtime.clock import ManualClock
+from sailplane_runtime.store.migrations import migrate
 from sailplane_runtime.store.revisions import schema_differences
 from sailplane_runtime.store.sql import SqlStore
+from sailplane_runtime.store.sqlite import transaction, writing_engine
+from sqlalchemy import Connection
 
 MIGRATIONS = Path(sailplane_admin.__file__).parent / "migrations"
 
@@ -27,3 +31,30 @@ async def test_a_database_is_opened_again_with_what_it_held(ports: AdminPorts, t
         listed = await projects.list_projects(reopened, project_pb2.ProjectListRequest())
         assert [project.id for project in listed.projects] == ["flytesnacks"]
         await store.close()
+
+
+def test_children_of_an_older_database_keep_their_parents(tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    (older / "versions").mkdir(parents=True)
+    for file in ("env.py", "versions/0001_admin_tables.py", "versions/0002_dynamic_workflows.py"):
+        shutil.copy(MIGRATIONS / file, older / file)
+    with writing_engine(f"sqlite:///{tmp_path}/old.db").connect() as connection:
+        migrate(connection, older, metadata)
+        with transaction(connection, immediate=True):
+            parent = blank(connection, "executions", execution_name="parent")
+            node = blank(connection, "node_executions", execution_name="parent", node_id="n0")
+            blank(connection, "executions", execution_name="child", parent_node_execution_id=node)
+        migrate(connection, MIGRATIONS, metadata)
+        columns = "execution_name, parent_execution_id, parent_node_id"
+        rows = connection.exec_driver_sql(f"SELECT {columns} FROM executions").all()
+    assert rows == [("parent", None, None), ("child", parent, "n0")]
+
+
+def blank(connection: Connection, table: str, **values: int | str) -> int:
+    """A row with nothing in the columns that must have something, except these values; its id."""
+    required = [row.name for row in connection.exec_driver_sql(f"PRAGMA table_info({table})") if row.notnull]
+    row = dict.fromkeys(required, "") | values
+    row.pop("id", None)
+    into, marks = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
+    statement = f"INSERT INTO {table} ({into}) VALUES ({marks}) RETURNING id"
+    return connection.exec_driver_sql(statement, tuple(row.values())).scalar_one()

@@ -31,7 +31,7 @@ async def admin(ports: AdminPorts) -> AdminPorts:
 
 async def record(ports: AdminPorts, *reported: requests.Reported) -> None:
     made = requests.batch(*reported)
-    await ports.store.write(lambda transaction: events.fold(transaction.connection, requests.KEY, made.events))
+    await ports.store.write(lambda transaction: events.fold(transaction, requests.KEY, made.events))
 
 
 def nodes(name: str = "x", limit: int = 10, **more: object) -> node_execution_pb2.NodeExecutionListRequest:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from .base import id_column, metadata, time_column
@@ -62,7 +63,8 @@ executions = Table(
     Column("cluster", String(NAME_CHARS_MAX), nullable=False),
     Column("user", String(NAME_CHARS_MAX), nullable=False, comment="who started it"),
     Column("source_execution_id", Integer, comment="the execution it relaunches or recovers"),
-    Column("parent_node_execution_id", Integer, comment="the node that started it"),
+    Column("parent_execution_id", Integer, comment="the execution of the node that started it"),
+    Column("parent_node_id", String(64), comment="that node, which may not be recorded yet"),
     Column("inputs_uri", Text, nullable=False, comment="complete, as the engine gets them"),
     Column("user_inputs_uri", Text, nullable=False, comment="as the caller gave them"),
     Column("spec", LargeBinary, nullable=False, comment="admin.ExecutionSpec; never changes"),
@@ -71,6 +73,12 @@ executions = Table(
     Index("executions_by_age", "execution_project", "execution_domain", "state", "execution_created_at_us"),
     Index("executions_of_workflow", "workflow_id"),
     Index("executions_of_launch_plan", "launch_plan_id"),
+    Index(
+        "executions_of_parent",
+        "parent_execution_id",
+        sqlite_where=text("parent_execution_id IS NOT NULL"),
+        postgresql_where=text("parent_execution_id IS NOT NULL"),
+    ),
 )
 
 node_executions = Table(
