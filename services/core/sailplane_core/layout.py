@@ -12,6 +12,7 @@ INPUTS = "inputs.pb"
 OUTPUTS = "outputs.pb"
 ERROR = "error.pb"
 FUTURES = "futures.pb"
+DYNAMIC_CLOSURE = "dynamic_compiled.pb"
 DECK = "deck.html"
 
 
@@ -47,6 +48,10 @@ class Layout:
     def futures_uri(self, node_id: str, attempt: int) -> str:
         """The sub-graph that a dynamic task asks for, a `core.DynamicJobSpec`."""
         return f"{self.attempt_uri(node_id, attempt)}/{FUTURES}"
+
+    def dynamic_closure_uri(self, node_id: str, attempt: int) -> str:
+        """What became of that sub-graph: the `core.CompiledWorkflowClosure` that is walked."""
+        return f"{self.attempt_uri(node_id, attempt)}/{DYNAMIC_CLOSURE}"
 
     def deck_uri(self, node_id: str, attempt: int) -> str:
         """The attempt's HTML report."""

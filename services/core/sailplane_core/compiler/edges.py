@@ -39,7 +39,8 @@ def connect(template: workflow_pb2.WorkflowTemplate, found: list[Problem]) -> Ed
     """The edges that upstream ids and bindings imply, for a template whose nodes have their final ids.
 
     A branch waits for whatever one of its cases may need. (Flyte lets the case wait, once it is chosen.) Nodes that
-    wait for nothing wait for the start node; the end node waits for those that nobody waits for.
+    wait for nothing wait for the start node; the end node waits for those that nobody waits for, or for the start node
+    if there are none.
     """
     edges = Edges()
     top = [node for node in template.nodes if node.id not in (START_NODE_ID, END_NODE_ID)]
@@ -62,6 +63,8 @@ def connect(template: workflow_pb2.WorkflowTemplate, found: list[Problem]) -> Ed
             edges.add(START_NODE_ID, node.id)
         if node.id not in edges.downstream:
             edges.add(node.id, END_NODE_ID)
+    if not top:
+        edges.add(START_NODE_ID, END_NODE_ID)
     return edges
 
 

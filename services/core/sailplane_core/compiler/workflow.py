@@ -13,8 +13,6 @@ def compile_one(
     id: EntityId, template: workflow_pb2.WorkflowTemplate, library: Library, found: list[Problem]
 ) -> compiler_pb2.CompiledWorkflow:
     """Check one workflow and lay its graph. The result may be used only if nothing was added to `found`."""
-    if not template.nodes:
-        found.append(problems.no_nodes(id.name))
     prepared = naming.prepare(template, found)
     prepared.id.CopyFrom(id.to_message())
     _check_interface(prepared, found)
