@@ -90,3 +90,12 @@ def unique_node_id(parent_id: str, parent_attempt: int, node_id: str) -> str:
 def pod_name(execution: ExecutionId, node_id: str, attempt: int) -> str:
     """The one name of the Pod of this attempt: launching it twice is launching it once."""
     return bounded_name(f"{execution.name}-{node_id}-{attempt}", POD_NAME_CHARS_MAX)
+
+
+def child_execution_name(parent: ExecutionId, node_id: str, attempt: int) -> str:
+    """The one name of the execution that this attempt of a launch-plan node starts, in the parent's project and domain.
+
+    Always hashed: a name that shows the parent's would be mistaken for one that somebody chose.
+    """
+    digest = hashlib.sha256(f"{parent}-{node_id}-{attempt}".encode()).digest()
+    return "f" + base64.b32encode(digest[:10]).decode().lower()

@@ -65,7 +65,7 @@ EXECUTION_MOVES: dict[ExecutionPhase, frozenset[ExecutionPhase]] = {
     _E.ABORTING: frozenset({_E.ABORTED}),
 }
 NODE_MOVES: dict[NodePhase, frozenset[NodePhase]] = {
-    _N.UNDEFINED: frozenset({_N.QUEUED, _N.RUNNING, _N.SUCCEEDED, _N.SKIPPED, _N.RECOVERED, _N.FAILED}),
+    _N.UNDEFINED: frozenset({_N.QUEUED, _N.RUNNING, _N.SUCCEEDED, _N.SKIPPED, _N.RECOVERED, _N.FAILED, _N.ABORTED}),
     _N.QUEUED: frozenset({_N.QUEUED, _N.RUNNING, _N.SUCCEEDED, _N.FAILED, _N.ABORTED, _N.TIMED_OUT}),
     _N.RUNNING: frozenset({_N.QUEUED, _N.DYNAMIC_RUNNING, _N.SUCCEEDED, _N.FAILED, _N.ABORTED, _N.TIMED_OUT}),
     _N.DYNAMIC_RUNNING: frozenset({_N.SUCCEEDED, _N.FAILED, _N.ABORTED, _N.TIMED_OUT}),

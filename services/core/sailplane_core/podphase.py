@@ -7,7 +7,7 @@ failure and spends the task's own retries, where Flyte on a cluster takes some o
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from .failures import Failure, FailureKind, bounded_message
@@ -47,7 +47,7 @@ class PodReport:
 
     `reason` is a sentence for people. `failure` is set exactly when `phase` is FAILED. SUCCEEDED says that the
     process ended well; whether the attempt did is for `task_result.judge`. `recheck_at` is when this report changes
-    without any new status, None if never.
+    without any new status, None if never. `pod_lingers` says of a FAILED attempt that its Pod has not ended.
     """
 
     phase: TaskPhase
@@ -56,12 +56,21 @@ class PodReport:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     recheck_at: datetime | None = None
+    pod_lingers: bool = False
 
 
 def interpret(
     status: PodStatus, now: datetime, primary_container: str = "", policy: PendingPolicy = PendingPolicy()
 ) -> PodReport:
     """What `status` comes to at `now`. Without a `primary_container` it's the Pod's first container that counts."""
+    report = _interpret(status, now, primary_container, policy)
+    has_ended = status.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED, PodPhase.MISSING)
+    if report.failure is None or has_ended or report.finished_at is not None:
+        return report
+    return replace(report, pod_lingers=True)
+
+
+def _interpret(status: PodStatus, now: datetime, primary_container: str, policy: PendingPolicy) -> PodReport:
     if status.phase is PodPhase.MISSING:
         return _failed(
             _system("ResourceDeletedExternally", "the Pod is gone, and nobody knows how it ended", status.message)

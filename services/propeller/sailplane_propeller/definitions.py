@@ -4,10 +4,10 @@ from collections import OrderedDict
 from typing import Protocol
 
 from sailplane_core.ids import EntityId
-from sailplane_core.plan import Plan
+from sailplane_core.plan import Closure
 from sailplane_protos.core import compiler_pb2
 
-PLANS_MAX = 256
+CLOSURES_MAX = 256
 """How many workflows are kept ready. The least recently used goes first."""
 
 
@@ -20,21 +20,21 @@ class DefinitionSource(Protocol):
 
 
 class Definitions:
-    """Plans by workflow id."""
+    """Closures by workflow id."""
 
-    def __init__(self, source: DefinitionSource, plans_max: int = PLANS_MAX) -> None:
+    def __init__(self, source: DefinitionSource, closures_max: int = CLOSURES_MAX) -> None:
         self._source = source
-        self._plans_max = plans_max
-        self._plans: OrderedDict[EntityId, Plan] = OrderedDict()
+        self._closures_max = closures_max
+        self._closures: OrderedDict[EntityId, Closure] = OrderedDict()
 
-    async def plan(self, id: EntityId) -> Plan:
-        """The plan of a registered workflow."""
-        plan = self._plans.get(id)
-        if plan is None:
-            plan = Plan(await self._source.compiled_workflow(id))
-            self._plans[id] = plan
-            if len(self._plans) > self._plans_max:
-                self._plans.popitem(last=False)
+    async def closure(self, id: EntityId) -> Closure:
+        """The closure of a registered workflow."""
+        closure = self._closures.get(id)
+        if closure is None:
+            closure = Closure(await self._source.compiled_workflow(id))
+            self._closures[id] = closure
+            if len(self._closures) > self._closures_max:
+                self._closures.popitem(last=False)
         else:
-            self._plans.move_to_end(id)
-        return plan
+            self._closures.move_to_end(id)
+        return closure

@@ -3,15 +3,16 @@
 from collections import OrderedDict
 
 from google.protobuf.message import DecodeError
-from sailplane_core.bindings import promised_nodes, resolve_bindings
-from sailplane_core.errors import Unavailable
+from sailplane_core.bindings import BindingFailed, promised_nodes, resolve_bindings
+from sailplane_core.errors import NotFound, Unavailable
+from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import START_NODE_ID, EntityId
 from sailplane_core.machine import NodeKind, NodeState, scopes
 from sailplane_core.plan import Graph
 from sailplane_core.ports import BlobStore
 from sailplane_protos.core import literals_pb2, types_pb2
 
-from .live import Definition
+from .live import Definition, Live
 
 LITERALS_BYTES_MAX = 64 * 1024 * 1024
 """How much of what nodes wrote is kept in memory for the nodes after them."""
@@ -50,7 +51,7 @@ class Literals:
 
     def keep(self, uri: str, values: literals_pb2.LiteralMap, size_bytes: int) -> None:
         """Remember what is stored at a URI, if it is not too large."""
-        if size_bytes > self._bytes_max // 4:
+        if size_bytes > self._bytes_max // 2:
             return
         before = self._kept.pop(uri, None)
         self._bytes += size_bytes - (before[1] if before else 0)
@@ -61,7 +62,7 @@ class Literals:
 
 
 async def bind(literals: Literals, definition: Definition, node: NodeState) -> literals_pb2.LiteralMap:
-    """Resolve the node's bindings; an end node's bindings are its workflow's outputs.
+    """Resolve the node's bindings; an end node's bindings are its graph's outputs, an item takes its elements.
 
     Raises `BindingFailed` (of `sailplane_core.bindings`) when they cannot be resolved, `NotFound` and `Unavailable`
     when what they point to cannot be read.
@@ -69,11 +70,48 @@ async def bind(literals: Literals, definition: Definition, node: NodeState) -> l
     lookup = definition.state.nodes.__getitem__
     graph = scopes.graph_of(definition.plan, lookup, node.scope)
     bindings = graph.template.outputs if node.kind is NodeKind.END else graph.nodes[node.spec_id].inputs
+    scope = scopes.binding_scope(lookup, node)
     sources: dict[str, literals_pb2.LiteralMap] = {}
     for spec_id in promised_nodes(bindings):
-        source = definition.state.nodes.get(scopes.id_in(lookup, node.scope, spec_id or START_NODE_ID))
-        sources[spec_id] = await literals.read(source.outputs_uri if source is not None else "")
-    return resolve_bindings(bindings, sources, _declared(definition, graph, node))
+        source = definition.state.nodes.get(scopes.id_in(lookup, scope, spec_id or START_NODE_ID))
+        written = await literals.read(source.outputs_uri if source is not None else "")
+        sources[spec_id] = _aliased(definition, source, written)
+    inputs = resolve_bindings(bindings, sources, _declared(definition, graph, node))
+    if "err" in inputs.literals and graph.template.HasField("failure_node"):
+        _explain_failure(definition, graph, node, inputs)
+    return inputs
+
+
+def _aliased(
+    definition: Definition, source: NodeState | None, written: literals_pb2.LiteralMap
+) -> literals_pb2.LiteralMap:
+    """Outputs under the names that other nodes may call them by, too."""
+    if source is None or source.kind is NodeKind.START:
+        return written
+    aliases = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, source).output_aliases
+    if not aliases:
+        return written
+    both = literals_pb2.LiteralMap()
+    both.CopyFrom(written)
+    for alias in aliases:
+        if alias.var in written.literals:
+            both.literals[alias.alias].CopyFrom(written.literals[alias.var])
+    return both
+
+
+def _explain_failure(definition: Definition, graph: Graph, node: NodeState, inputs: literals_pb2.LiteralMap) -> None:
+    """A failure node that takes an `err` gets the failed node and its error: Flyte's way to tell it."""
+    if node.spec_id != graph.template.failure_node.id:
+        return
+    header, container = definition.state.header, definition.state.nodes.get(node.scope)
+    culprit_id = container.culprit_id if container is not None else header.failed_node_id
+    failure = container.failure if container is not None else header.failure
+    union = literals_pb2.Union(type=types_pb2.LiteralType(simple=types_pb2.ERROR))
+    union.type.structure.tag = "FlyteError"
+    union.value.scalar.error.failed_node_id = culprit_id
+    union.value.scalar.error.message = failure.message if failure is not None else ""
+    inputs.literals["err"].Clear()
+    inputs.literals["err"].scalar.union.CopyFrom(union)
 
 
 def _declared(definition: Definition, graph: Graph, node: NodeState) -> dict[str, types_pb2.LiteralType]:
@@ -81,10 +119,27 @@ def _declared(definition: Definition, graph: Graph, node: NodeState) -> dict[str
     if node.kind is NodeKind.END:
         variables = graph.template.interface.outputs.variables
     elif node.kind is NodeKind.TASK:
-        variables = definition.plan.task(graph.nodes[node.spec_id]).interface.inputs.variables
+        variables = graph.closure.task(graph.nodes[node.spec_id]).interface.inputs.variables
     elif node.kind is NodeKind.SUBWORKFLOW:
         child = EntityId.of(graph.nodes[node.spec_id].workflow_node.sub_workflow_ref)
-        variables = definition.plan.graph(child).template.interface.inputs.variables
+        variables = graph.closure.graph(child).template.interface.inputs.variables
     else:
         return {}
     return {name: variable.type for name, variable in variables.items()}
+
+
+async def write(literals: Literals, live: Live, node: NodeState, uri: str) -> literals_pb2.LiteralMap | Failure:
+    """Resolve a node's inputs and store them at a URI; what is wrong with them, if they cannot be had.
+
+    An array's tasks read the array's own inputs, which are there already.
+    """
+    try:
+        inputs = await bind(literals, live.definition, node)
+        if not (node.is_item and uri == live.definition.state.nodes[node.scope].inputs_uri):
+            await literals.write(uri, inputs)
+    except BindingFailed as error:
+        return error.failure
+    except NotFound as error:
+        message = f"an input of node {node.id} cannot be read: {error}"
+        return Failure("BindingResolutionFailure", message, FailureKind.SYSTEM, retryable=False)
+    return inputs

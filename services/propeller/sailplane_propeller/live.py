@@ -55,6 +55,11 @@ class Live:
             raise InvariantBroken(f"execution {self.id} was not loaded")
         return self.loaded
 
+    def is_current(self, node_id: str, attempt: int) -> bool:
+        """Whether the node is still in this attempt and has not ended."""
+        node = self.definition.state.nodes.get(node_id)
+        return node is not None and node.attempt == attempt and not node.is_terminal
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing is under way or waiting."""

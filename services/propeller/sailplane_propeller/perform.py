@@ -7,41 +7,51 @@ never overtakes launching it; different nodes go on side by side.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
-from sailplane_core import podspec
-from sailplane_core.bindings import BindingFailed as Unbound
-from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Unavailable
+from sailplane_core.errors import InvalidRequest, LimitReached, Unavailable
 from sailplane_core.failures import Failure, FailureKind
-from sailplane_core.ids import ExecutionId, pod_name
-from sailplane_core.layout import Layout
+from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import (
     BindingFailed,
     BindInputs,
+    BuildGraph,
+    CacheLookedUp,
+    CachePopulated,
     Command,
-    InputsBound,
+    GraphRefused,
     LaunchFailed,
     LaunchPod,
-    NodeKind,
-    NodeState,
+    LookUpCache,
     Observation,
-    PodRemoved,
+    PopulateCache,
+    ReleaseReservation,
     RemovePod,
+    SetTimer,
+    TerminateChild,
 )
-from sailplane_protos.core import literals_pb2
+from sailplane_protos.core import catalog_pb2
 
-from . import records
-from .inputs import Literals, bind
+from . import graph_nodes, records, task_pods
 from .live import Live
-from .pods import PodNames, pod_context
-from .ports import PropellerPorts
+from .timers import Timers
+from .tools import Hand, LastHand, Tools
 
 log = structlog.get_logger(__name__)
 
 TRIES_MAX = 5
 """How often an unexpected error is met with another try before the attempt is given up as a system failure."""
+
+HANDS: Mapping[type[Command], Hand] = {
+    BindInputs: graph_nodes.bind_inputs,
+    LaunchPod: task_pods.launch,
+}
+LAST_HANDS: Mapping[type[Command], LastHand] = {
+    RemovePod: task_pods.remove,
+}
+"""For commands about nodes that have ended; the others are dropped when their node has moved on."""
 
 
 class Performers:
@@ -49,22 +59,24 @@ class Performers:
 
     def __init__(
         self,
-        ports: PropellerPorts,
-        names: PodNames,
-        literals: Literals,
+        tools: Tools,
+        timers: Timers,
         post: Callable[[ExecutionId, Observation, str], None],
         idle: Callable[[Live], None],
     ) -> None:
-        self._ports = ports
-        self._names = names
+        self._tools = tools
+        self._ports = tools.ports
+        self._timers = timers
         self._post = post
         self._idle = idle
-        self._literals = literals
-        self._places = asyncio.Semaphore(ports.settings.performers_max)
+        self._places = asyncio.Semaphore(self._ports.settings.performers_max)
 
     def hand_out(self, live: Live, commands: Sequence[Command]) -> None:
         """Begin to carry out an execution's commands."""
         for command in commands:
+            if isinstance(command, SetTimer):
+                self._timers.start(live, command)
+                continue
             before = live.chains.get(command.node_id)
             task = asyncio.create_task(self._in_turn(live, command, before))
             live.chains[command.node_id] = task
@@ -112,84 +124,33 @@ class Performers:
             delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
 
     async def _perform(self, live: Live, command: Command) -> Observation | None:
-        match command:
-            case BindInputs():
-                return await self._bind_inputs(live, command)
-            case LaunchPod():
-                return await self._launch_pod(live, command)
-            case RemovePod():
-                return await self._remove_pod(live, command)
-
-    async def _bind_inputs(self, live: Live, command: BindInputs) -> Observation | None:
-        node = _current(live, command)
-        if node is None:
+        last = LAST_HANDS.get(type(command))
+        if last is not None:
+            return await last(self._tools, live, command)
+        if not live.is_current(command.node_id, command.attempt):
             return None
-        layout = _layout(live)
-        is_end = node.kind is NodeKind.END
-        uri = layout.outputs_uri(node.id, node.attempt) if is_end else layout.inputs_uri(node.id)
-        bound = await self._write_inputs(live, node, uri)
-        if isinstance(bound, Failure):
-            return BindingFailed(node.id, node.attempt, bound)
-        return InputsBound(node.id, node.attempt)
-
-    async def _launch_pod(self, live: Live, command: LaunchPod) -> Observation | None:
-        node = _current(live, command)
-        if node is None:
-            return None
-        inputs = await self._write_inputs(live, node, _layout(live).inputs_uri(node.id))
-        if isinstance(inputs, Failure):
-            return BindingFailed(node.id, node.attempt, inputs)
-        context = pod_context(live, node, inputs, self._ports.settings.task_envs)
-        pod = podspec.build(context)
-        if podspec.needs_task_template(context.task):
-            await self._ports.blobs.put(context.task_template_uri, context.task.SerializeToString())
-        self._names.add(live, node, pod.primary_container)
-        if _current(live, command) is not None:
-            await self._ports.launcher.ensure(pod)
-        return None
-
-    async def _remove_pod(self, live: Live, command: RemovePod) -> Observation | None:
-        namespace, name = live.namespace, pod_name(live.id, command.node_id, command.attempt)
-        await self._ports.launcher.remove(namespace, name)
-        self._names.discard(namespace, name)
-        return PodRemoved(command.node_id, command.attempt)
-
-    async def _write_inputs(self, live: Live, node: NodeState, uri: str) -> literals_pb2.LiteralMap | Failure:
-        """Resolve and store a node's inputs; what is wrong with them, if they cannot be made."""
-        try:
-            inputs = await bind(self._literals, live.definition, node)
-            await self._literals.write(uri, inputs)
-        except Unbound as error:
-            return error.failure
-        except NotFound as error:
-            message = f"an input of node {node.id} cannot be read: {error}"
-            return Failure("BindingResolutionFailure", message, FailureKind.SYSTEM, retryable=False)
-        return inputs
-
-
-def _current(live: Live, command: Command) -> NodeState | None:
-    """The node, if the command is still about its present attempt."""
-    node = live.definition.state.nodes.get(command.node_id)
-    return node if node is not None and node.attempt == command.attempt and not node.is_terminal else None
+        return await HANDS[type(command)](self._tools, live, live.definition.state.nodes[command.node_id])
 
 
 def _gave_up(command: Command, error: Exception, tries: int) -> Observation | None:
-    """What a command that keeps failing comes to; None to try again. A Pod is never given up before it is gone."""
+    """What a command that keeps failing comes to; None to try again. What must go is never given up before it is."""
     if isinstance(error, InvalidRequest):
         failure = Failure("BadTaskFormat", str(error), FailureKind.USER, retryable=False)
     elif tries >= TRIES_MAX:
         failure = Failure("CommandFailed", "the engine failed to begin this attempt", FailureKind.SYSTEM)
     else:
         return None
+    node_id, attempt = command.node_id, command.attempt
     match command:
-        case BindInputs():
-            return BindingFailed(command.node_id, command.attempt, failure)
-        case LaunchPod():
-            return LaunchFailed(command.node_id, command.attempt, failure)
-        case RemovePod():
+        case RemovePod() | TerminateChild() | ReleaseReservation():
             return None
-
-
-def _layout(live: Live) -> Layout:
-    start = live.definition.state.start
-    return Layout(start.root_uri, start.raw_prefix, start.id)
+        case LaunchPod():
+            return LaunchFailed(node_id, attempt, failure)
+        case LookUpCache():
+            return CacheLookedUp(node_id, attempt, catalog_pb2.CACHE_LOOKUP_FAILURE)
+        case PopulateCache():
+            return CachePopulated(node_id, attempt, catalog_pb2.CACHE_PUT_FAILURE)
+        case BuildGraph():
+            return GraphRefused(node_id, attempt, failure)
+        case _:
+            return BindingFailed(node_id, attempt, failure)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sailplane_core.ids import EntityId, ExecutionId, pod_name
 from sailplane_core.layout import Layout
 from sailplane_core.machine import NodeKind, NodeState, scopes
+from sailplane_core.machine.retries import runs_on_demand
 from sailplane_core.plan import Plan
 from sailplane_core.podspec import PodContext
 from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
@@ -17,7 +18,7 @@ from .live import Live
 def task_of(live: Live, node: NodeState) -> tasks_pb2.TaskTemplate:
     """The template that a task node runs."""
     definition = live.definition
-    return definition.plan.task(scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node))
+    return scopes.task_of(definition.plan, definition.state.nodes.__getitem__, node)
 
 
 def pod_context(
@@ -33,10 +34,10 @@ def pod_context(
         workflow_name=EntityId.of(start.workflow_id).name,
         node_id=node.id,
         attempt=node.attempt,
-        task=definition.plan.task(spec),
+        task=task_of(live, node),
         namespace=live.namespace,
         inputs=inputs,
-        inputs_uri=layout.inputs_uri(node.id),
+        inputs_uri=node.inputs_uri,
         output_prefix=layout.attempt_uri(node.id, node.attempt),
         raw_output_prefix=layout.raw_uri(node.id, node.attempt),
         checkpoint_prefix=layout.checkpoint_uri(node.id, node.attempt),
@@ -47,7 +48,7 @@ def pod_context(
         labels=dict(start.labels),
         annotations=dict(start.annotations),
         service_account=start.security_context.run_as.k8s_service_account or "default",
-        interruptible=_interruptible(spec, start, definition.plan),
+        interruptible=_interruptible(spec, start, definition.plan) and not runs_on_demand(node, info.policies),
     )
 
 

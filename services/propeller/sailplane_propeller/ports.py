@@ -31,6 +31,36 @@ class PropellerSettings:
     output_bytes_max: int = 64 * 1024 * 1024
     """A larger `outputs.pb` fails its node. Flyte stops at 2 MiB; large values belong into files."""
 
+    system_retries: int = 3
+    """Attempts that failures of the system may cost a node beyond its first one. Flyte's default."""
+
+    retry_backoff_s: float = 0.25
+    """Pause before a task is tried again, where it names none itself; doubles with each failure."""
+
+    retry_backoff_max_s: float = 60.0
+    """The longest such pause."""
+
+    execution_max_s: float = 0.0
+    """How long one attempt of a node without a timeout may take; 0 is for ever."""
+
+    queued_max_s: float = 0.0
+    """How long an attempt may wait before it runs, where its node does not say; 0 is for ever."""
+
+    workflow_max_s: float = 0.0
+    """How long an execution may take whose workflow does not say; 0 is for ever."""
+
+    array_items_at_once_max: int = 1000
+    """Items of an array under way at one time, where the array names no concurrency."""
+
+    array_items_max: int = 100_000
+    """Items of one array; more are refused."""
+
+    cache_poll_s: float = 1.0
+    """Between two looks whether somebody else has computed what a node waits for."""
+
+    graph_bytes_max: int = 64 * 1024 * 1024
+    """The largest graph that a dynamic task may generate."""
+
     task_envs: dict[str, str] = field(default_factory=dict[str, str])
     """Put into every task's environment, such as the address of the control plane."""
 

@@ -9,7 +9,19 @@ from typing import Any
 from sailplane_core.errors import StaleVersion
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
-from sailplane_core.machine import Command, ExecutionState, Header, NodeKind, NodeState, StartInfo, Transition
+from sailplane_core.machine import (
+    Command,
+    ExecutionState,
+    Header,
+    NodeKind,
+    NodeState,
+    Policies,
+    SetTimer,
+    StartInfo,
+    Timer,
+    Transition,
+    scopes,
+)
 from sailplane_core.machine.commands import COMMANDS
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_core.ports import Message
@@ -18,11 +30,13 @@ from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from .ports import PropellerSettings
 from .tables import executions, nodes
 
 COMMANDS_TOPIC = "commands"
 """The outbox topic of commands. They never leave this service; the outbox only remembers them."""
 EVENTS_TOPIC = "events"
+DEFAULT_SETTINGS = PropellerSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +48,20 @@ class Execution:
     is_parked: bool
 
 
-def start_info(id: ExecutionId, start: queue_pb2.Start, root_uri: str) -> StartInfo:
+def start_info(id: ExecutionId, start: queue_pb2.Start, root_uri: str, settings: PropellerSettings) -> StartInfo:
     """The unchanging part of an execution's state."""
-    return StartInfo(id, start.inputs_uri, root_uri.rstrip("/"), start.raw_output_prefix)
+    policies = Policies(
+        max_parallelism=start.max_parallelism,
+        array_items_at_once_max=settings.array_items_at_once_max,
+        system_retries=settings.system_retries,
+        retry_backoff_s=settings.retry_backoff_s,
+        retry_backoff_max_s=settings.retry_backoff_max_s,
+        queued_max_s=settings.queued_max_s or None,
+        execution_max_s=settings.execution_max_s or None,
+        workflow_max_s=settings.workflow_max_s or None,
+        cache_poll_s=settings.cache_poll_s,
+    )
+    return StartInfo(id, start.inputs_uri, root_uri.rstrip("/"), start.raw_output_prefix, policies)
 
 
 # Commands and events as outbox messages
@@ -44,21 +69,26 @@ def start_info(id: ExecutionId, start: queue_pb2.Start, root_uri: str) -> StartI
 
 def command_message(execution: ExecutionId, command: Command) -> Message:
     """A command as it lies in the outbox. Its id is derived, so sending it again is recognised."""
-    kind = type(command).__name__
-    body = {"kind": kind, "node_id": command.node_id, "attempt": command.attempt}
+    body = {"kind": type(command).__name__, **asdict(command)}
+    if isinstance(command, SetTimer):
+        body["at"] = command.at.isoformat()
     key = str(execution)
     return Message(COMMANDS_TOPIC, key, command_id(execution, command), json.dumps(body).encode())
 
 
 def command_id(execution: ExecutionId, command: Command) -> str:
-    """The command's name."""
-    return f"{execution}:{type(command).__name__}:{command.node_id}:{command.attempt}"
+    """The command's name. A timer may be set again for a later time, and is then another one."""
+    name = f"{execution}:{type(command).__name__}:{command.node_id}:{command.attempt}"
+    return f"{name}:{command.timer}@{command.at.timestamp():.6f}" if isinstance(command, SetTimer) else name
 
 
 def read_command(message: Message) -> Command:
     """Inverse of `command_message`."""
     body = json.loads(message.payload)
-    return COMMANDS[body["kind"]](node_id=body["node_id"], attempt=body["attempt"])
+    kind = COMMANDS[body.pop("kind")]
+    if kind is SetTimer:
+        body |= {"timer": Timer(body["timer"]), "at": datetime.fromisoformat(body["at"])}
+    return kind(**body)
 
 
 def event_message(execution: ExecutionId, transition: Transition) -> Message:
@@ -150,10 +180,22 @@ def _node_row(execution_id: str, node: NodeState) -> dict[str, Any]:
         "user_failures": node.user_failures,
         "system_failures": node.system_failures,
         "removing": node.removing,
+        "item": node.item,
+        "is_waiting": node.is_waiting,
+        "holds_slot": node.holds_slot,
+        "size": node.size,
+        "cache_status": node.cache_status,
+        "is_reserved": node.is_reserved,
+        "graph_uri": node.graph_uri,
+        "child_name": node.child_name,
+        "culprit_id": node.culprit_id,
         "queued_at": node.queued_at,
+        "attempt_started_at": node.attempt_started_at,
         "started_at": node.started_at,
         "ended_at": node.ended_at,
+        "inputs_uri": node.inputs_uri,
         "outputs_uri": node.outputs_uri,
+        "deck_uri": node.deck_uri,
         "failure": _dump_failure(node.failure),
         "reason": node.reason,
     }
@@ -174,14 +216,17 @@ _UPSERT_NODE = _NODE_INSERT.on_conflict_do_update(
 # Reading
 
 
-def load(connection: Connection, id: ExecutionId, root_uri: str) -> Execution | None:
+def load(
+    connection: Connection, id: ExecutionId, root_uri: str, settings: PropellerSettings = DEFAULT_SETTINGS
+) -> Execution | None:
     """The execution as saved last; None if it was never saved."""
     row = connection.execute(select(executions).where(executions.c.id == str(id))).mappings().one_or_none()
     if row is None:
         return None
     reached = connection.execute(select(nodes).where(nodes.c.execution_id == str(id))).mappings()
     start = queue_pb2.Start.FromString(row["start"])
-    state = ExecutionState.load(start_info(id, start, root_uri), _header(row), (node_state(node) for node in reached))
+    info = start_info(id, start, root_uri, settings)
+    state = ExecutionState.load(info, _header(row), (node_state(node) for node in reached))
     return Execution(start, state, row["parked_at"] is not None)
 
 
@@ -195,6 +240,13 @@ def ended_before(connection: Connection, when: datetime, ids: Sequence[str]) -> 
     """Which of these executions ended before a time."""
     query = select(executions.c.id).where(executions.c.id.in_(ids), executions.c.ended_at < when)
     return set(connection.scalars(query))
+
+
+def load_earlier(connection: Connection, id: ExecutionId) -> dict[scopes.Path, NodeState]:
+    """What an execution that another one recovers came to, by the way to each node."""
+    reached = connection.execute(select(nodes).where(nodes.c.execution_id == str(id))).mappings()
+    by_id = {node.id: node for node in map(node_state, reached)}
+    return {scopes.path_to(by_id.__getitem__, node): node for node in by_id.values()}
 
 
 def known(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -226,6 +278,7 @@ def node_state(row: RowMapping) -> NodeState:
             "task_phase": TaskPhase(row["task_phase"]),
             "failure": _load_failure(row["failure"]),
             "queued_at": utc(row["queued_at"]),
+            "attempt_started_at": utc(row["attempt_started_at"]),
             "started_at": utc(row["started_at"]),
             "ended_at": utc(row["ended_at"]),
         }

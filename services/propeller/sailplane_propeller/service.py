@@ -14,6 +14,8 @@ from .perform import Performers
 from .pods import PodNames
 from .ports import PropellerPorts
 from .sweeper import Sweeper
+from .timers import Timers
+from .tools import Tools
 from .watch import Watcher
 from .worker import Worker
 
@@ -26,13 +28,15 @@ class Propeller:
         self._names = PodNames()
         self._worker = Worker(ports, ports.blobs.uri("").rstrip("/"))
         literals = Literals(ports.blobs)
-        self._performers = Performers(ports, self._names, literals, self._worker.post, self._worker.release)
+        self._timers = Timers(ports.clock, self._worker.post)
+        tools = Tools(ports, literals, self._names)
+        self._performers = Performers(tools, self._timers, self._worker.post, self._worker.release)
         self._watcher = Watcher(ports, self._names, literals, self._worker.live, self._worker.post)
         self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service)
         self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC)
         self._worker.hand_out = self._performers.hand_out
         self._worker.entered = self._entered
-        self._worker.left = self._names.leave
+        self._worker.left = self._left
         self._tasks: list[asyncio.Task[None]] = []
 
     def grpc_services(self) -> Sequence[tuple[str, object]]:
@@ -47,6 +51,7 @@ class Propeller:
             "propeller-intake": self._worker.run,
             "propeller-watch": self._watcher.run,
             "sweeper": self._sweeper.run,
+            "timers": self._timers.run,
         }
         self._tasks = [
             asyncio.create_task(keep_running(name, run, self._ports.clock), name=name) for name, run in loops.items()
@@ -64,3 +69,7 @@ class Propeller:
 
     def _entered(self, live: Live) -> None:
         self._watcher.look_again(self._names.enter(live))
+
+    def _left(self, live: Live) -> None:
+        self._names.leave(live)
+        self._worker.drop_commands(self._timers.forget(live.id))

@@ -3,7 +3,20 @@
 The outbox (`sailplane_runtime.store`) lies in the same database, so that a transition and its commands are one commit.
 """
 
-from sqlalchemy import Boolean, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 metadata = MetaData()
 
@@ -42,11 +55,23 @@ nodes = Table(
     Column("attempt", Integer, nullable=False, comment="from 0; fences observations"),
     Column("user_failures", Integer, nullable=False, comment="attempts that spent the user's retries"),
     Column("system_failures", Integer, nullable=False, comment="attempts that spent the system's retries"),
-    Column("removing", Boolean, nullable=False, comment="its Pod is on its way out"),
+    Column("removing", Boolean, nullable=False, comment="its Pod or child execution is on its way out"),
+    Column("item", Integer, nullable=False, server_default="-1", comment="index of an array's item, -1 for others"),
+    Column("is_waiting", Boolean, nullable=False, server_default=false(), comment="held back by max_parallelism"),
+    Column("holds_slot", Boolean, nullable=False, server_default=false(), comment="counts for max_parallelism"),
+    Column("size", Integer, nullable=False, server_default="-1", comment="an array's number of items, -1 until known"),
+    Column("cache_status", Integer, nullable=False, server_default="0", comment="core.CatalogCacheStatus"),
+    Column("is_reserved", Boolean, nullable=False, server_default=false(), comment="others wait for what it computes"),
+    Column("graph_uri", Text, nullable=False, server_default="", comment="the graph that its task generated"),
+    Column("child_name", String(64), nullable=False, server_default="", comment="of the execution it started"),
+    Column("culprit_id", String(64), nullable=False, server_default="", comment="the node inside that made it fail"),
     Column("queued_at", DateTime(timezone=True)),
+    Column("attempt_started_at", DateTime(timezone=True), comment="when the present attempt's launch was decided"),
     Column("started_at", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True)),
+    Column("inputs_uri", Text, nullable=False, server_default=""),
     Column("outputs_uri", Text, nullable=False),
+    Column("deck_uri", Text, nullable=False, server_default=""),
     Column("failure", Text, comment="JSON of failures.Failure"),
     Column("reason", Text, nullable=False, comment="why it waits, for people"),
 )

@@ -138,18 +138,20 @@ class Watcher:
         files = await self._files(layout, attempt)
         declared = task_of(live, node).interface.outputs.variables.keys()
         verdict = task_result.judge(report, files, declared, self._ports.settings.output_bytes_max)
-        if files.has_futures and isinstance(verdict, task_result.Success):
-            verdict = Failure(
-                "DynamicNotSupported", "dynamic tasks are not supported", FailureKind.USER, retryable=False
-            )
         failure = verdict if isinstance(verdict, Failure) else None
-        if isinstance(verdict, task_result.Success):
+        if isinstance(verdict, task_result.Success) and not files.has_futures:
             self._literals.keep(
                 layout.outputs_uri(attempt.node_id, attempt.attempt), verdict.outputs, files.outputs_bytes
             )
-        has_deck = failure is None and await self._exists(layout.deck_uri(attempt.node_id, attempt.attempt))
         return TaskEnded(
-            attempt.node_id, attempt.attempt, failure, report.started_at, report.finished_at, has_deck=has_deck
+            attempt.node_id,
+            attempt.attempt,
+            failure,
+            report.started_at,
+            report.finished_at,
+            has_deck=await self._exists(layout.deck_uri(attempt.node_id, attempt.attempt)),
+            has_graph=failure is None and files.has_futures,
+            pod_lingers=report.pod_lingers,
         )
 
     async def _files(self, layout: Layout, attempt: Attempt) -> task_result.AttemptFiles:

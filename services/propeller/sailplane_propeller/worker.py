@@ -9,14 +9,23 @@ An execution that breaks an invariant is parked with its evidence, and the other
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from sailplane_core.errors import InvalidRequest, LimitReached, StaleVersion, Unavailable
 from sailplane_core.ids import EntityId, ExecutionId
-from sailplane_core.machine import AbortRequested, Command, ExecutionState, Observation, Started, end_parked
+from sailplane_core.machine import (
+    AbortRequested,
+    Command,
+    ExecutionState,
+    Observation,
+    SignalSet,
+    Started,
+    end_parked,
+)
+from sailplane_core.plan import Plan
 from sailplane_core.ports import Delivery
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
@@ -94,6 +103,11 @@ class Worker:
             self._live.pop(live.id, None)
             self.left(live)
 
+    def drop_commands(self, command_ids: Collection[str]) -> None:
+        """Confirm commands that will never be carried out, such as timers of an execution that has ended."""
+        if command_ids:
+            self._spawn(self._confirm(sorted(command_ids)))
+
     async def close(self) -> None:
         """Stop working off mailboxes. What is not saved is observed again after the next start."""
         for task in list(self._tasks):
@@ -109,6 +123,8 @@ class Worker:
                     self._offer(id, Seen(Started(), delivery, order.start))
                 case "abort":
                     self._offer(id, Seen(AbortRequested(order.abort.cause, order.abort.principal), delivery))
+                case "signal_set":
+                    self._offer(id, Seen(SignalSet(order.signal_set.signal_id), delivery))
                 case other:
                     raise InvalidRequest(f"an order of kind {other} is not known")
         except Exception as error:  # whatever is wrong with one message must not stop the others
@@ -199,7 +215,7 @@ class Worker:
 
     async def _end_parked(self, live: Live, seen: AbortRequested) -> None:
         """A parked execution can still be aborted, or nobody could ever be rid of it."""
-        stored = await self._ports.store.read(lambda connection: records.load(connection, live.id, self._root_uri))
+        stored = await self._load(live)
         if stored is None or stored.state.header.is_terminal:
             return
         live.namespace = stored.start.namespace
@@ -214,19 +230,29 @@ class Worker:
             start = next((seen.start for seen in batch if seen.start is not None), None)
             if start is None:
                 return None
-            state = ExecutionState(records.start_info(live.id, start, self._root_uri))
-            await self._enter(live, start, state)
+            await self._enter(live, start, self._fresh(live, start))
         return live.loaded
 
+    async def _load(self, live: Live) -> records.Execution | None:
+        return await self._ports.store.read(
+            lambda connection: records.load(connection, live.id, self._root_uri, self._ports.settings)
+        )
+
+    def _fresh(self, live: Live, start: queue_pb2.Start) -> ExecutionState:
+        return ExecutionState(records.start_info(live.id, start, self._root_uri, self._ports.settings))
+
     async def _reload(self, live: Live) -> None:
-        stored = await self._ports.store.read(lambda connection: records.load(connection, live.id, self._root_uri))
+        stored = await self._load(live)
         if stored is not None:
             live.is_parked = stored.is_parked
             if not stored.is_parked:
                 await self._enter(live, stored.start, stored.state)
 
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
-        plan = await self._definitions.plan(EntityId.of(start.workflow_id))
+        plan = Plan(await self._definitions.closure(EntityId.of(start.workflow_id)))
+        if start.HasField("recover_from"):
+            earlier = ExecutionId.of(start.recover_from)
+            state.earlier = await self._ports.store.read(lambda connection: records.load_earlier(connection, earlier))
         live.loaded = Definition(start, state, plan)
         live.namespace = start.namespace
         self.entered(live)
@@ -240,6 +266,6 @@ class Worker:
         start = live.loaded.start if live.loaded else next((one.start for one in batch if one.start), None)
         if start is None:
             return
-        state = live.loaded.state if live.loaded else ExecutionState(records.start_info(live.id, start, self._root_uri))
+        state = live.loaded.state if live.loaded else self._fresh(live, start)
         at = self._ports.clock.now()
         await self._write(live, lambda tx: records.park(tx, start, state, reason, evidence, at))

@@ -15,12 +15,14 @@ from sailplane_core.machine import (
     Observation,
     PodRemoved,
     RemovePod,
+    SetTimer,
     StartInfo,
     TaskEnded,
+    TimerFired,
     Transition,
     evaluate,
 )
-from sailplane_core.plan import Plan
+from sailplane_core.plan import Closure, Plan
 from sailplane_protos.core import compiler_pb2, tasks_pb2, workflow_pb2
 from sailplane_protos.propeller import queue_pb2
 
@@ -69,7 +71,7 @@ def plan(primary: compiler_pb2.CompiledWorkflow, *subs: compiler_pb2.CompiledWor
     template.metadata.retries.retries = retries
     closure = compiler_pb2.CompiledWorkflowClosure(primary=primary, sub_workflows=subs)
     closure.tasks.add(template=template)
-    return Plan(closure)
+    return Plan(Closure(closure))
 
 
 Script = Callable[[LaunchPod], Failure | None]
@@ -110,6 +112,11 @@ class World:
             case LaunchPod():
                 self.launched.append(f"{command.node_id}-{command.attempt}")
                 return [TaskEnded(command.node_id, command.attempt, self.script(command))]
+            case SetTimer():
+                self.now = max(self.now, command.at)
+                return [TimerFired(command.node_id, command.attempt, command.timer)]
+            case _:
+                raise AssertionError(f"{command} is not for this world")
 
     def run(self) -> None:
         """Go on until nothing is left to do."""

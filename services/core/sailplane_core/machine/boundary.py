@@ -5,7 +5,7 @@ from dataclasses import replace
 from ..failures import Failure
 from ..ids import START_NODE_ID
 from ..phases import NodePhase
-from . import report
+from . import lifecycle, report
 from .commands import BindInputs
 from .observations import BindingFailed, InputsBound, NodeObservation
 from .state import NodeKind, NodeState
@@ -13,7 +13,7 @@ from .step import Step
 
 
 def open_scope(step: Step, scope: str, inputs_uri: str) -> None:
-    """Enter a workflow or sub-workflow: its start node has succeeded, with the scope's inputs as its outputs."""
+    """Enter a graph: its start node has succeeded, with the scope's inputs as its outputs."""
     node = NodeState(step.id_in(scope, START_NODE_ID), START_NODE_ID, scope, NodeKind.START, outputs_uri=inputs_uri)
     started = replace(node, queued_at=step.now, started_at=step.now)
     report.node(step, step.move(started, NodePhase.SUCCEEDED), NodePhase.SUCCEEDED)
@@ -21,24 +21,27 @@ def open_scope(step: Step, scope: str, inputs_uri: str) -> None:
 
 def ready(step: Step, node: NodeState) -> None:
     """Every node of the scope has succeeded: collect the scope's outputs."""
-    queued = step.move(node, NodePhase.QUEUED)
-    report.node(step, queued, NodePhase.QUEUED)
-    step.commands.append(BindInputs(queued.id, queued.attempt))
+    step.do(BindInputs(node.id, node.attempt))
 
 
 def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
     """The outputs are written, or cannot be."""
     match seen:
         case InputsBound():
-            done = replace(node, started_at=node.queued_at, outputs_uri=step.layout.outputs_uri(node.id, node.attempt))
-            report.node(step, step.move(done, NodePhase.SUCCEEDED), NodePhase.SUCCEEDED)
+            lifecycle.succeed(step, replace(node, started_at=node.queued_at), outputs(step, node))
         case BindingFailed(failure=failure):
-            failed = step.move(replace(node, failure=failure), NodePhase.FAILED)
-            report.node(step, failed, NodePhase.FAILED)
+            lifecycle.fail(step, node, failure)
         case _:
             pass
 
 
-def abort(step: Step, node: NodeState, failure: Failure) -> None:
+def abort(step: Step, node: NodeState, failure: Failure, phase: NodePhase) -> None:
     """Binding outputs leaves nothing behind."""
-    report.node(step, step.move(replace(node, failure=failure), NodePhase.ABORTED), NodePhase.ABORTED)
+    lifecycle.fail(step, node, failure, phase)
+
+
+def outputs(step: Step, node: NodeState) -> str:
+    """A start node's are the scope's inputs, an end node's the scope's outputs."""
+    if node.kind is NodeKind.START:
+        return node.outputs_uri
+    return step.layout.outputs_uri(node.id, node.attempt)

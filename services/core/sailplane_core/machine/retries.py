@@ -1,39 +1,62 @@
-"""Which budget a failure spends, and whether another attempt is left.
+"""Which budget a failure spends, whether another attempt is left, and how long to wait before it.
 
 Flyte keeps two budgets: failures that the user's code caused spend the task's own retries, failures of the system
 (a lost Pod, a node that went away) spend a fixed number of system retries, so that `retries=0` still survives a bad
 machine. A failure that says it cannot be helped by another attempt spends neither.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
+from google.protobuf import duration_pb2
 from sailplane_protos.core import tasks_pb2, workflow_pb2
 
 from ..failures import Failure, FailureKind
-from .state import NodeState
-
-SYSTEM_RETRIES = 3
-"""Attempts that system failures may cost a node beyond its first one."""
+from ..phases import TaskPhase
+from .state import NodeState, Policies
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How many further attempts each kind of failure may cost."""
+    """How many further attempts each kind of failure may cost, and the pause before the first of them.
+
+    The pause doubles with each failure, up to `backoff_max_s`.
+    """
 
     user_retries: int
-    system_retries: int = SYSTEM_RETRIES
+    system_retries: int
+    backoff_s: float = 0.0
+    backoff_max_s: float = 60.0
 
     @classmethod
-    def of(cls, node: workflow_pb2.Node, task: tasks_pb2.TaskTemplate) -> "RetryPolicy":
-        """The node's own retries where it has any, else the task's."""
-        return cls(node.metadata.retries.retries or task.metadata.retries.retries)
+    def of(cls, node: workflow_pb2.Node, task: tasks_pb2.TaskTemplate, policies: Policies) -> "RetryPolicy":
+        """The node's own retries where it has any, else the task's; pauses that neither names are the server's."""
+        own = node.metadata.retries if node.metadata.retries.retries else task.metadata.retries
+        return cls(
+            own.retries,
+            policies.system_retries,
+            _seconds(own.backoff) if own.HasField("backoff") else policies.retry_backoff_s,
+            _seconds(own.backoff_max) if own.HasField("backoff_max") else policies.retry_backoff_max_s,
+        )
+
+    def pause(self, key: str, failures: int) -> timedelta:
+        """How long to wait after so many failures: half of it fixed, the rest by chance.
+
+        Chance is a hash of `key`, which names the attempt: deciding again gives the same, and of many nodes that fail
+        together no two come back together.
+        """
+        whole_s = min(self.backoff_max_s, self.backoff_s * 2.0 ** min(failures - 1, 60))
+        chance = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+        return timedelta(seconds=whole_s * (0.5 + 0.5 * chance))
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again: the node's row for the next attempt, still to be moved to QUEUED."""
+    """Try again: the node's row for the next attempt, still to be moved to QUEUED, and what to wait before."""
 
     node: NodeState
+    pause: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +66,8 @@ class GiveUp:
     failure: Failure
 
 
-def decide(policy: RetryPolicy, node: NodeState, failure: Failure) -> Retry | GiveUp:
-    """What becomes of a node whose present attempt failed."""
+def decide(policy: RetryPolicy, node: NodeState, failure: Failure, key: str) -> Retry | GiveUp:
+    """What becomes of a node whose present attempt failed. `key` names the attempt among all of them."""
     if not failure.retryable:
         return GiveUp(failure)
     if failure.kind is FailureKind.SYSTEM:
@@ -54,7 +77,10 @@ def decide(policy: RetryPolicy, node: NodeState, failure: Failure) -> Retry | Gi
         used, limit = node.user_failures + 1, policy.user_retries
         counted = replace(node, user_failures=used)
     if used <= limit:
-        return Retry(replace(counted, attempt=node.attempt + 1, task_phase_version=0, reason=""))
+        fresh = replace(
+            counted, attempt=node.attempt + 1, task_phase=TaskPhase.UNDEFINED, task_phase_version=0, reason=""
+        )
+        return Retry(fresh, policy.pause(key, counted.user_failures + counted.system_failures))
     return GiveUp(
         replace(
             failure,
@@ -63,3 +89,15 @@ def decide(policy: RetryPolicy, node: NodeState, failure: Failure) -> Retry | Gi
             retryable=False,
         )
     )
+
+
+def runs_on_demand(node: NodeState, policies: Policies) -> bool:
+    """Whether an interruptible node's present attempt is the last that lost machines may cost, and so may not be lost.
+
+    Flyte's default: the last system retry runs on a machine that nobody takes away.
+    """
+    return node.system_failures >= policies.system_retries > 0
+
+
+def _seconds(duration: duration_pb2.Duration) -> float:
+    return max(0.0, duration.seconds + duration.nanos / 1e9)

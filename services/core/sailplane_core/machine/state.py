@@ -4,14 +4,14 @@ A transition replaces the rows that it changed and touches no other, so its cost
 workflow.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from ..failures import Failure
 from ..ids import ExecutionId
-from ..phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
+from ..phases import EXECUTION_TERMINAL, NODE_DONE, NODE_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
 
 
 class NodeKind(StrEnum):
@@ -21,17 +21,42 @@ class NodeKind(StrEnum):
     END = "end"
     TASK = "task"
     SUBWORKFLOW = "subworkflow"
-    UNSUPPORTED = "unsupported"
+    LAUNCH_PLAN = "launch_plan"
+    BRANCH = "branch"
+    GATE = "gate"
+    ARRAY = "array"
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What holds for an execution's nodes beside what the workflow says. Durations are in seconds, None is for ever.
+
+    `max_parallelism` counts task, array and launch-plan nodes; 0 is no limit. `array_items_at_once_max` bounds arrays
+    that name no concurrency of their own. `queued_max_s` and `execution_max_s` are for nodes without a timeout.
+    """
+
+    max_parallelism: int = 0
+    overwrite_cache: bool = False
+    interruptible: bool | None = None
+    array_items_at_once_max: int = 1000
+    system_retries: int = 3
+    retry_backoff_s: float = 0.0
+    retry_backoff_max_s: float = 60.0
+    queued_max_s: float | None = None
+    execution_max_s: float | None = None
+    workflow_max_s: float | None = None
+    cache_poll_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StartInfo:
-    """What never changes about an execution: who it is and where its inputs and files lie."""
+    """What never changes about an execution: who it is, where its inputs and files lie, and what holds for it."""
 
     id: ExecutionId
     inputs_uri: str
     root_uri: str
     raw_prefix: str
+    policies: Policies = Policies()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +80,26 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One node that was reached.
+    """One node that was reached, or one item of an array.
 
-    `id` is unique in the execution, `spec_id` is the id in the template, `scope` the unique id of the sub-workflow
-    node it lies in ("" at the top). `attempt` counts from 0 and fences observations. `removing` is true from the
-    moment its Pod shall go until it is gone.
+    `id` is unique in the execution, `spec_id` is the id in the template, `scope` the unique id of the node it lies in
+    ("" at the top): a sub-workflow, a branch, an array, or a task that generated a graph. `item` is the index of an
+    array's item, -1 for every other node.
+
+    `attempt` counts from 0 and fences observations; `attempt_started_at` is when its launch was decided. `removing` is
+    true from the moment its Pod or child execution shall go until it is gone. `is_waiting` says that it is held back
+    by the limit on parallel nodes, `holds_slot` that it counts there.
+
+    Of an array, `size` is the number of items, -1 until it is known. Of a task that generated a graph, `graph_uri` is
+    where that lies. Of a launch-plan node, `child_name` is its execution's name. `culprit_id` is the node inside that
+    made a sub-workflow fail while its failure node runs.
     """
 
     id: str
     spec_id: str
     scope: str
     kind: NodeKind
+    item: int = -1
     phase: NodePhase = NodePhase.UNDEFINED
     task_phase: TaskPhase = TaskPhase.UNDEFINED
     task_phase_version: int = 0
@@ -73,10 +107,21 @@ class NodeState:
     user_failures: int = 0
     system_failures: int = 0
     removing: bool = False
+    is_waiting: bool = False
+    holds_slot: bool = False
+    size: int = -1
+    cache_status: int = 0
+    is_reserved: bool = False
+    graph_uri: str = ""
+    child_name: str = ""
+    culprit_id: str = ""
     queued_at: datetime | None = None
+    attempt_started_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    inputs_uri: str = ""
     outputs_uri: str = ""
+    deck_uri: str = ""
     failure: Failure | None = None
     reason: str = ""
 
@@ -85,13 +130,49 @@ class NodeState:
         """Whether it has ended for good."""
         return self.phase in NODE_TERMINAL
 
+    @property
+    def is_item(self) -> bool:
+        """Whether it is one of an array's items."""
+        return self.item >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """How many items of an array were begun, and how they ended."""
+
+    begun: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+    @property
+    def active(self) -> int:
+        """Begun and not ended."""
+        return self.begun - self.succeeded - self.failed
+
+    def moved(self, before: NodeState | None, after: NodeState) -> "ItemCounts":
+        """The counts after an item's row was replaced."""
+        was_done = before is not None and before.phase in NODE_DONE
+        had_failed = before is not None and before.is_terminal and not was_done
+        is_done = after.phase in NODE_DONE
+        has_failed = after.is_terminal and not is_done
+        return ItemCounts(
+            self.begun + int(before is None),
+            self.succeeded + int(is_done) - int(was_done),
+            self.failed + int(has_failed) - int(had_failed),
+        )
+
+
+NO_ITEMS = ItemCounts()
+
 
 @dataclass(slots=True)
 class ExecutionState:
     """An execution in memory: its rows, and indexes that are derived from them and never stored.
 
-    `active` holds the nodes that have not ended, `removing` those whose Pod is being removed; `remaining` counts, for
-    nodes not reached yet, how many of their upstream nodes have not ended (filled on demand).
+    `active` holds the nodes that have not ended, `removing` those whose Pod or child is being removed, `holding` those
+    that count as running in parallel, `waiting` those that are held back, the longest first. `items` counts arrays'
+    items. `remaining` counts, for nodes not reached yet, how many of their upstream nodes have not ended (filled on
+    demand). `earlier` is what the execution that this one recovers came to, by the way to each node.
     """
 
     start: StartInfo
@@ -99,19 +180,35 @@ class ExecutionState:
     nodes: dict[str, NodeState] = field(default_factory=dict[str, NodeState])
     active: set[str] = field(default_factory=set[str])
     removing: set[str] = field(default_factory=set[str])
+    holding: set[str] = field(default_factory=set[str])
+    waiting: dict[str, None] = field(default_factory=dict[str, None])
+    items: dict[str, ItemCounts] = field(default_factory=dict[str, ItemCounts])
     remaining: dict[str, int] = field(default_factory=dict[str, int])
+    earlier: Mapping[tuple[str, ...], NodeState] = field(default_factory=dict[tuple[str, ...], NodeState])
 
     @classmethod
     def load(cls, start: StartInfo, header: Header, nodes: Iterable[NodeState]) -> "ExecutionState":
         """Rebuild from stored rows."""
         state = cls(start, header)
-        for node in nodes:
+        stored = list(nodes)
+        for node in stored:
             state.replace(node)
+        held_back = [node for node in stored if node.is_waiting]
+        held_back.sort(key=lambda node: (str(node.queued_at), node.id))
+        state.waiting = {node.id: None for node in held_back}
         return state
 
     def replace(self, node: NodeState) -> None:
         """Put a node's new row in place and keep the indexes right."""
+        before = self.nodes.get(node.id)
         self.nodes[node.id] = node
         (self.active.discard if node.is_terminal else self.active.add)(node.id)
         (self.removing.add if node.removing else self.removing.discard)(node.id)
+        (self.holding.add if node.holds_slot else self.holding.discard)(node.id)
+        if node.is_waiting:
+            self.waiting.setdefault(node.id)
+        else:
+            self.waiting.pop(node.id, None)
+        if node.is_item:
+            self.items[node.scope] = self.items.get(node.scope, NO_ITEMS).moved(before, node)
         self.remaining.pop(node.id, None)

@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from sailplane_protos.core import workflow_pb2
+from sailplane_protos.core import tasks_pb2, workflow_pb2
+from sailplane_protos.event import event_pb2
 from sailplane_protos.propeller import queue_pb2
 
 from ..errors import InvariantBroken
+from ..ids import END_NODE_ID
 from ..layout import Layout
 from ..phases import NODE_TERMINAL, NodePhase, move_node
 from ..plan import Graph, Plan
 from . import scopes
 from .commands import Command
-from .state import ExecutionState, Header, NodeState
+from .state import NO_ITEMS, ExecutionState, Header, ItemCounts, NodeKind, NodeState, Policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,31 @@ class Step:
         self.start = state.start
         self.header = state.header
         self.changed: dict[str, NodeState] = {}
-        self.commands: list[Command] = []
+        self.commands: dict[Command, None] = {}
+        """In order, each once."""
         self.events: list[queue_pb2.Event] = []
         self.ended: deque[NodeState] = deque()
         """Nodes that ended in this step and whose followers were not looked at yet."""
+        self.beginning: deque[NodeState] = deque()
+        """Nodes whose turn has come in this step and which were not begun yet."""
+        self.item_reports: dict[str, dict[tuple[int, int], event_pb2.ExternalResourceInfo]] = {}
+        """What is to be told of arrays' items, by array, and by index and attempt."""
         self._state = state
         self._remaining: dict[str, int] = {}
+        self._items: dict[str, ItemCounts] = {}
+        self._held = len(state.holding)
+        self._waiting = iter(state.waiting)
+        self._newly_waiting: deque[str] = deque()
 
     @cached_property
     def layout(self) -> Layout:
         """The paths of this execution."""
         return Layout(self.start.root_uri, self.start.raw_prefix, self.start.id)
+
+    @property
+    def policies(self) -> Policies:
+        """What holds for this execution's nodes."""
+        return self.start.policies
 
     # Looking
 
@@ -82,9 +98,19 @@ class Step:
         """The node as written in its workflow."""
         return scopes.spec_of(self.plan, self.node, node)
 
+    def task(self, node: NodeState) -> tasks_pb2.TaskTemplate:
+        """The template that a task node runs."""
+        return scopes.task_of(self.plan, self.node, node)
+
     def id_in(self, scope: str, spec_id: str) -> str:
         """The unique id of a template's node within a scope."""
         return scopes.id_in(self.node, scope, spec_id)
+
+    def earlier(self, node: NodeState) -> NodeState | None:
+        """The same node in the execution that this one recovers, if it got there."""
+        if not self._state.earlier:
+            return None
+        return self._state.earlier.get(scopes.path_to(self.node, node))
 
     def active(self) -> list[NodeState]:
         """Every node that has not ended, in order of its id."""
@@ -93,7 +119,7 @@ class Step:
         return [node for node in nodes if not node.is_terminal]
 
     def removals_left(self) -> int:
-        """How many Pods are being removed."""
+        """How many Pods and child executions are being removed."""
         count = len(self._state.removing)
         for node_id, node in self.changed.items():
             before = self._state.nodes.get(node_id)
@@ -120,11 +146,40 @@ class Step:
         before = (self._state.nodes.get(self.id_in(scope, above)) for above in upstream)
         return sum(1 for node in before if node is None or not node.is_terminal)
 
+    def items(self, array_id: str) -> ItemCounts:
+        """How the items of an array stand."""
+        return self._items.get(array_id) or self._state.items.get(array_id, NO_ITEMS)
+
+    def has_slot(self) -> bool:
+        """Whether another node may run in parallel."""
+        return not self.policies.max_parallelism or self._held < self.policies.max_parallelism
+
+    def next_waiting(self) -> NodeState | None:
+        """The node that was held back longest; each is given once per step."""
+        for node_id in self._waiting:
+            if self.node(node_id).is_waiting:
+                return self.node(node_id)
+        while self._newly_waiting:
+            node = self.node(self._newly_waiting.popleft())
+            if node.is_waiting:
+                return node
+        return None
+
     # Changing
+
+    def do(self, command: Command) -> None:
+        """Have this done after the commit."""
+        self.commands[command] = None
 
     def put(self, node: NodeState) -> None:
         """Replace the node's row."""
+        before = self.find(node.id)
         self.changed[node.id] = node
+        self._held += int(node.holds_slot) - int(before is not None and before.holds_slot)
+        if node.is_item:
+            self._items[node.scope] = self.items(node.scope).moved(before, node)
+        if node.is_waiting and not (before is not None and before.is_waiting):
+            self._newly_waiting.append(node.id)
 
     def move(self, node: NodeState, phase: NodePhase) -> NodeState:
         """Bring the node into a phase, with the times that go with it; the result is already put."""
@@ -134,10 +189,22 @@ class Step:
         elif phase is NodePhase.RUNNING:
             moved = replace(moved, started_at=node.started_at or self.now)
         if phase in NODE_TERMINAL:
-            moved = replace(moved, ended_at=self.now)
+            moved = replace(moved, ended_at=self.now, is_waiting=False, holds_slot=False)
             self.ended.append(moved)
         self.put(moved)
         return moved
+
+    def begin(self, scope: str, spec_id: str) -> None:
+        """Let a node begin, if it may, before this step is over."""
+        spec = self.graph(scope).nodes[spec_id]
+        self.beginning.append(NodeState(self.id_in(scope, spec_id), spec_id, scope, kind_of(spec)))
+
+    def begin_item(self, array: NodeState, index: int) -> None:
+        """The same for an array's item. Its row is there at once, so that it counts."""
+        spec = self.spec(array).array_node.node
+        item = NodeState(scopes.item_id(array, index), spec.id, array.id, kind_of(spec), item=index)
+        self.put(item)
+        self.beginning.append(item)
 
     def count_down(self, scope: str, spec_id: str) -> int:
         """One more upstream node of this one has ended; how many are left."""
@@ -152,3 +219,24 @@ class Step:
         return Transition(
             header, self.changed, self._remaining, tuple(self.commands), tuple(self.events), is_empty=is_empty
         )
+
+
+def kind_of(spec: workflow_pb2.Node) -> NodeKind:
+    """What a node of a template is. Raises `InvariantBroken` for one that the compiler would have refused."""
+    if spec.id == END_NODE_ID:
+        return NodeKind.END
+    match spec.WhichOneof("target"):
+        case "task_node":
+            return NodeKind.TASK
+        case "workflow_node" if spec.workflow_node.WhichOneof("reference") == "sub_workflow_ref":
+            return NodeKind.SUBWORKFLOW
+        case "workflow_node":
+            return NodeKind.LAUNCH_PLAN
+        case "branch_node":
+            return NodeKind.BRANCH
+        case "gate_node":
+            return NodeKind.GATE
+        case "array_node":
+            return NodeKind.ARRAY
+        case None:
+            raise InvariantBroken(f"node {spec.id} runs nothing")

@@ -1,10 +1,9 @@
-"""Sub-workflow nodes: a scope of their own inside the same execution."""
-
-from dataclasses import replace
+"""Sub-workflow nodes: a graph of their own inside the same execution."""
 
 from ..failures import Failure
+from ..ids import END_NODE_ID
 from ..phases import NodePhase
-from . import boundary, report
+from . import boundary, lifecycle
 from .commands import BindInputs
 from .observations import BindingFailed, InputsBound, NodeObservation
 from .state import NodeState
@@ -13,34 +12,36 @@ from .step import Step
 
 def ready(step: Step, node: NodeState) -> None:
     """Everything upstream is there: write the inputs that the children will read."""
-    queued = step.move(node, NodePhase.QUEUED)
-    report.node(step, queued, NodePhase.QUEUED)
-    step.commands.append(BindInputs(queued.id, queued.attempt))
+    step.do(BindInputs(node.id, node.attempt))
 
 
 def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
     """The inputs are written, and the scope opens; or they cannot be."""
     match seen:
         case InputsBound() if node.phase is NodePhase.QUEUED:
-            report.node(step, step.move(node, NodePhase.RUNNING), NodePhase.RUNNING)
-            boundary.open_scope(step, node.id, step.layout.inputs_uri(node.id))
+            running = lifecycle.run(step, node)
+            boundary.open_scope(step, running.id, running.inputs_uri)
         case BindingFailed(failure=failure):
-            fail(step, node, failure)
+            lifecycle.fail(step, node, failure)
         case _:
             pass
 
 
-def succeed(step: Step, node: NodeState, outputs_uri: str) -> None:
-    """The scope has its outputs."""
-    done = step.move(replace(node, outputs_uri=outputs_uri), NodePhase.SUCCEEDED)
-    report.node(step, done, NodePhase.SUCCEEDED)
+def abort(step: Step, node: NodeState, failure: Failure, phase: NodePhase) -> None:
+    """The children are ended one by one by whoever ends the node; nothing else is left behind."""
+    lifecycle.fail(step, node, failure, phase)
+
+
+def outputs(step: Step, node: NodeState) -> str:
+    """Those that its end node has collected."""
+    return step.node(step.id_in(node.id, END_NODE_ID)).outputs_uri
+
+
+def graph_succeeded(step: Step, node: NodeState) -> None:
+    """The graph has its outputs."""
+    lifecycle.succeed(step, node, outputs(step, node))
 
 
 def fail(step: Step, node: NodeState, failure: Failure) -> None:
-    """The scope failed, and the node with it: its children had their retries already."""
-    report.node(step, step.move(replace(node, failure=failure), NodePhase.FAILED), NodePhase.FAILED)
-
-
-def abort(step: Step, node: NodeState, failure: Failure) -> None:
-    """The children are ended one by one by whoever ends the node; nothing else is left behind."""
-    report.node(step, step.move(replace(node, failure=failure), NodePhase.ABORTED), NodePhase.ABORTED)
+    """The graph failed, and the node with it: its children had their retries already."""
+    lifecycle.fail(step, node, failure)

@@ -1,53 +1,123 @@
-"""Task nodes: one Pod per attempt."""
+"""Task nodes: one Pod per attempt, before it a look into the cache, after it an entry there.
+
+QUEUED ─► [LookUpCache ─► hit: SUCCEEDED] ─► LaunchPod ─► RUNNING ─► ended well ─► [PopulateCache] ─► SUCCEEDED
+   ▲  └ somebody else computes it: wait                     │           └ left a graph: dynamic.py
+   └──────────── pause ◄── attempts left? ◄── failed ◄──────┘
+"""
 
 from dataclasses import replace
+from datetime import timedelta
+
+from sailplane_protos.core import catalog_pb2
 
 from ..failures import Failure
-from ..phases import NodePhase, TaskPhase, move_task
-from . import report, retries
-from .commands import LaunchPod, RemovePod
-from .observations import BindingFailed, LaunchFailed, NodeObservation, TaskEnded, TaskProgressed
+from ..phases import TASK_TERMINAL, NodePhase, TaskPhase, move_task
+from . import deadlines, dynamic, lifecycle, report, retries
+from .commands import LaunchPod, LookUpCache, PopulateCache, ReleaseReservation, RemovePod, SetTimer, Timer
+from .observations import (
+    BindingFailed,
+    CacheLookedUp,
+    CachePopulated,
+    GraphBuilt,
+    GraphRefused,
+    LaunchFailed,
+    NodeObservation,
+    TaskEnded,
+    TaskProgressed,
+    TimerFired,
+)
 from .state import NodeState
 from .step import Step
+
+_FROM_CACHE = frozenset({catalog_pb2.CACHE_HIT})
+_TO_CACHE = frozenset({catalog_pb2.CACHE_MISS, catalog_pb2.CACHE_SKIPPED})
 
 
 def ready(step: Step, node: NodeState) -> None:
     """Everything upstream is there: launch the first attempt."""
-    queued = step.move(node, NodePhase.QUEUED)
-    report.node(step, queued, NodePhase.QUEUED)
-    _launch(step, queued)
+    earlier = step.earlier(node)
+    if earlier is not None and earlier.graph_uri:
+        dynamic.take_over(step, node)
+    else:
+        _launch(step, node)
 
 
 def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
     """What the present attempt has come to."""
     match seen:
-        case TaskProgressed():
+        case TaskProgressed() if _is_under_way(node):
             _progressed(step, node, seen)
-        case TaskEnded(failure=None):
-            _succeeded(step, node, seen)
-        case TaskEnded(failure=failure) if failure is not None:
-            if seen.started_at is not None:
-                node = _running(step, node, seen)
-            _failed(step, node, failure)
+        case TaskEnded() if _is_under_way(node):
+            _ended(step, node, seen)
         case BindingFailed(failure=failure) | LaunchFailed(failure=failure):
-            _failed(step, node, failure)
+            _failed(step, node, failure, pod_lingers=False)
+        case CacheLookedUp() if node.task_phase is TaskPhase.UNDEFINED:
+            _looked_up(step, node, seen)
+        case CachePopulated() if node.task_phase is TaskPhase.SUCCEEDED:
+            _release(step, node)
+            lifecycle.succeed(
+                step, replace(node, cache_status=seen.status, is_reserved=False), node.outputs_uri, catalog=seen.catalog
+            )
+        case GraphBuilt() if not node.graph_uri:
+            dynamic.unfold(step, node, seen)
+        case GraphRefused(failure=failure):
+            fail(step, node, failure)
+        case TimerFired():
+            _timer_fired(step, node, seen.timer)
         case _:
             pass
 
 
-def abort(step: Step, node: NodeState, failure: Failure) -> None:
-    """End it now. The node is ABORTED at once; its Pod is on its way out until `PodRemoved` says otherwise."""
-    report.task(step, node, TaskPhase.ABORTED, failure=failure)
-    gone = replace(node, task_phase=TaskPhase.ABORTED, removing=True, failure=failure)
-    report.node(step, step.move(gone, NodePhase.ABORTED), NodePhase.ABORTED)
-    step.commands.append(RemovePod(node.id, node.attempt))
+def abort(step: Step, node: NodeState, failure: Failure, phase: NodePhase) -> None:
+    """End it now. The node has ended at once; its Pod is on its way out until `PodRemoved` says otherwise."""
+    has_pod = _is_under_way(node)
+    if has_pod:
+        report.task(step, node, TaskPhase.ABORTED, failure=failure)
+        node = replace(node, task_phase=TaskPhase.ABORTED, removing=True)
+        step.do(RemovePod(node.id, node.attempt))
+    _release(step, node)
+    lifecycle.fail(step, replace(node, is_reserved=False), failure, phase)
+
+
+def outputs(step: Step, node: NodeState) -> str:
+    """Those that the attempt wrote, or its graph's end node."""
+    return dynamic.outputs(step, node) if node.graph_uri else step.layout.outputs_uri(node.id, node.attempt)
+
+
+def graph_succeeded(step: Step, node: NodeState) -> None:
+    """The graph that the task generated has its outputs."""
+    _finish(step, node, outputs(step, node))
+
+
+def fail(step: Step, node: NodeState, failure: Failure) -> None:
+    """The graph that the task generated failed, and the node with it: its children had their retries already."""
+    _release(step, node)
+    lifecycle.fail(step, replace(node, is_reserved=False), failure)
+
+
+def _is_under_way(node: NodeState) -> bool:
+    """Whether the present attempt was launched and has not ended."""
+    return node.task_phase is not TaskPhase.UNDEFINED and node.task_phase not in TASK_TERMINAL
 
 
 def _launch(step: Step, node: NodeState) -> None:
-    launched = replace(node, task_phase=TaskPhase.QUEUED)
+    launched = replace(node, task_phase=TaskPhase.QUEUED, attempt_started_at=step.now)
     step.put(launched)
     report.task(step, launched, TaskPhase.QUEUED)
-    step.commands.append(LaunchPod(node.id, node.attempt))
+    step.do(LaunchPod(node.id, node.attempt))
+    deadlines.arm_attempt(step, launched)
+
+
+def _looked_up(step: Step, node: NodeState, seen: CacheLookedUp) -> None:
+    if seen.is_busy:
+        again = step.now + timedelta(seconds=step.policies.cache_poll_s)
+        step.do(SetTimer(node.id, node.attempt, Timer.CACHE, again))
+        return
+    known = replace(node, cache_status=seen.status, is_reserved=seen.is_reserved)
+    if seen.status in _FROM_CACHE:
+        lifecycle.succeed(step, known, step.layout.outputs_uri(node.id, node.attempt), catalog=seen.catalog)
+    else:
+        _launch(step, known)
 
 
 def _progressed(step: Step, node: NodeState, seen: TaskProgressed) -> None:
@@ -68,32 +138,74 @@ def _progressed(step: Step, node: NodeState, seen: TaskProgressed) -> None:
     report.task(step, moved, seen.phase, at=seen.at)
 
 
+def _ended(step: Step, node: NodeState, seen: TaskEnded) -> None:
+    if seen.failure is None or seen.started_at is not None:
+        node = _running(step, node, seen)
+    deck_uri = step.layout.deck_uri(node.id, node.attempt) if seen.has_deck else ""
+    node = replace(node, deck_uri=deck_uri)
+    if seen.failure is not None:
+        _failed(step, node, seen.failure, pod_lingers=seen.pod_lingers)
+        return
+    done = replace(node, task_phase=move_task(node.task_phase, TaskPhase.SUCCEEDED), reason="")
+    step.put(done)
+    report.task(step, done, TaskPhase.SUCCEEDED, at=seen.ended_at)
+    if seen.has_graph:
+        dynamic.build(step, done)
+        return
+    _finish(step, done, outputs(step, done))
+
+
 def _running(step: Step, node: NodeState, seen: TaskEnded) -> NodeState:
     """An attempt that ended before anybody saw it running did run: report that first, so that it has a duration."""
     _progressed(step, node, TaskProgressed(node.id, node.attempt, TaskPhase.RUNNING, "", seen.started_at or step.now))
     return step.node(node.id)
 
 
-def _succeeded(step: Step, node: NodeState, seen: TaskEnded) -> None:
-    node = _running(step, node, seen)
-    done = replace(
-        node,
-        task_phase=move_task(node.task_phase, TaskPhase.SUCCEEDED),
-        outputs_uri=step.layout.outputs_uri(node.id, node.attempt),
-        reason="",
-    )
-    report.task(step, done, TaskPhase.SUCCEEDED, at=seen.ended_at)
-    deck_uri = step.layout.deck_uri(node.id, node.attempt) if seen.has_deck else ""
-    report.node(step, step.move(done, NodePhase.SUCCEEDED), NodePhase.SUCCEEDED, deck_uri=deck_uri)
+def _finish(step: Step, node: NodeState, outputs_uri: str) -> None:
+    """The outputs are there: into the cache with them, or the node has succeeded."""
+    if node.cache_status in _TO_CACHE:
+        step.put(replace(node, outputs_uri=outputs_uri))
+        step.do(PopulateCache(node.id, node.attempt))
+    else:
+        lifecycle.succeed(step, node, outputs_uri)
 
 
-def _failed(step: Step, node: NodeState, failure: Failure) -> None:
-    report.task(step, node, TaskPhase.FAILED, failure=failure)
-    spec = step.spec(node)
-    policy = retries.RetryPolicy.of(spec, step.plan.task(spec))
-    match retries.decide(policy, node, failure):
-        case retries.Retry(node=again):
-            _launch(step, step.move(again, NodePhase.QUEUED))
+def _failed(step: Step, node: NodeState, failure: Failure, *, pod_lingers: bool) -> None:
+    if pod_lingers:
+        step.do(RemovePod(node.id, node.attempt))
+    if _is_under_way(node):
+        report.task(step, node, TaskPhase.FAILED, failure=failure)
+        node = replace(node, task_phase=TaskPhase.FAILED)
+    policy = retries.RetryPolicy.of(step.spec(node), step.task(node), step.policies)
+    key = f"{step.start.id}/{node.id}/{node.attempt}"
+    match retries.decide(policy, node, failure, key):
+        case retries.Retry(node=again, pause=pause):
+            queued = step.move(again, NodePhase.QUEUED)
+            if pause > timedelta():
+                reason = f"attempt {again.attempt + 1} begins in {pause.total_seconds():.1f} s"
+                step.put(replace(queued, reason=reason))
+                step.do(SetTimer(queued.id, queued.attempt, Timer.RETRY, step.now + pause))
+            else:
+                _launch(step, queued)
         case retries.GiveUp(failure=final):
-            failed = replace(node, task_phase=TaskPhase.FAILED, failure=final)
-            report.node(step, step.move(failed, NodePhase.FAILED), NodePhase.FAILED)
+            _release(step, node)
+            lifecycle.fail(step, replace(node, is_reserved=False, removing=pod_lingers), final)
+
+
+def _timer_fired(step: Step, node: NodeState, timer: Timer) -> None:
+    match timer:
+        case Timer.RETRY if node.task_phase is TaskPhase.UNDEFINED:
+            _launch(step, replace(node, reason=""))
+        case Timer.CACHE if node.task_phase is TaskPhase.UNDEFINED:
+            step.do(LookUpCache(node.id, node.attempt))
+        case Timer.EXECUTION if _is_under_way(node):
+            _failed(step, node, deadlines.attempt_expired(step, node), pod_lingers=True)
+        case Timer.QUEUED if _is_under_way(node) and node.task_phase is not TaskPhase.RUNNING:
+            _failed(step, node, deadlines.queue_expired(step, node), pod_lingers=True)
+        case _:
+            pass
+
+
+def _release(step: Step, node: NodeState) -> None:
+    if node.is_reserved:
+        step.do(ReleaseReservation(node.id, node.attempt))

@@ -1,0 +1,34 @@
+"""Tasks as Pods: making an attempt's Pod run, and taking it away."""
+
+from sailplane_core import podspec
+from sailplane_core.failures import Failure
+from sailplane_core.ids import pod_name
+from sailplane_core.machine import BindingFailed, Command, NodeState, Observation, PodRemoved
+
+from . import inputs
+from .live import Live
+from .pods import pod_context
+from .tools import Tools
+
+
+async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | None:
+    """`LaunchPod`: what follows is seen of the Pod."""
+    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
+    if isinstance(bound, Failure):
+        return BindingFailed(node.id, node.attempt, bound)
+    context = pod_context(live, node, bound, tools.ports.settings.task_envs)
+    pod = podspec.build(context)
+    if podspec.needs_task_template(context.task):
+        await tools.ports.blobs.put(context.task_template_uri, context.task.SerializeToString())
+    tools.names.add(live, node, pod.primary_container)
+    if live.is_current(node.id, node.attempt):
+        await tools.ports.launcher.ensure(pod)
+    return None
+
+
+async def remove(tools: Tools, live: Live, command: Command) -> Observation | None:
+    """`RemovePod`."""
+    name = pod_name(live.id, command.node_id, command.attempt)
+    await tools.ports.launcher.remove(live.namespace, name)
+    tools.names.discard(live.namespace, name)
+    return PodRemoved(command.node_id, command.attempt)

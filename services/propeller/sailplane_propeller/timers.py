@@ -1,0 +1,73 @@
+"""What has to happen at a time: deadlines, pauses, gates that open.
+
+A timer is a command like any other and lies in the outbox until what it led to is committed, so a restart sets it
+again. It is kept here apart from the commands that are carried out now: it may wait for days.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sailplane_core.ids import ExecutionId
+from sailplane_core.machine import Observation, SetTimer, TimerFired
+from sailplane_core.ports import Clock
+
+from . import records
+from .live import Live
+
+
+class Timers:
+    """All timers of the executions in service, the next one first."""
+
+    def __init__(self, clock: Clock, post: Callable[[ExecutionId, Observation, str], None]) -> None:
+        self._clock = clock
+        self._post = post
+        self._next: list[tuple[datetime, str, ExecutionId, SetTimer]] = []
+        self._of_execution: dict[ExecutionId, set[str]] = {}
+        self._changed = asyncio.Event()
+
+    def start(self, live: Live, timer: SetTimer) -> None:
+        """Tell the execution when the time has come."""
+        command_id = records.command_id(live.id, timer)
+        known = self._of_execution.setdefault(live.id, set())
+        if command_id not in known:
+            known.add(command_id)
+            heapq.heappush(self._next, (timer.at, command_id, live.id, timer))
+            if self._next[0][1] == command_id:
+                self._changed.set()
+
+    def forget(self, id: ExecutionId) -> set[str]:
+        """Drop what an execution that is out of service waits for; the ids of its commands."""
+        return self._of_execution.pop(id, set())
+
+    async def run(self) -> None:
+        """Fire for ever."""
+        while True:
+            self._changed.clear()
+            self._fire_due()
+            await self._until_next()
+
+    def _fire_due(self) -> None:
+        now = self._clock.now()
+        while self._next and self._next[0][0] <= now:
+            _, command_id, id, timer = heapq.heappop(self._next)
+            waiting = self._of_execution.get(id)
+            if waiting is not None and command_id in waiting:
+                waiting.discard(command_id)
+                self._post(id, TimerFired(timer.node_id, timer.attempt, timer.timer), command_id)
+
+    async def _until_next(self) -> None:
+        """Until the next timer is due or an earlier one is set."""
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._changed.wait())]
+        if self._next:
+            waits.append(asyncio.create_task(self._sleep_until(self._next[0][0])))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _sleep_until(self, when: datetime) -> None:
+        await self._clock.sleep_until(when)
