@@ -14,7 +14,7 @@ from sailplane_core import dynamic
 from sailplane_core.compiler import compile_task, required_entities
 from sailplane_core.errors import CompileFailed
 from sailplane_core.ids import END_NODE_ID, START_NODE_ID, EntityId, ExecutionId, ResourceType
-from sailplane_core.plan import Plan
+from sailplane_core.plan import Closure
 from sailplane_protos.admin import launch_plan_pb2
 from sailplane_protos.core import compiler_pb2, dynamic_job_pb2, literals_pb2, tasks_pb2, workflow_pb2
 
@@ -69,10 +69,10 @@ def test_what_flytekit_writes_compiles_alone(program: Any, inputs: dict[str, Any
     assert template.interface.outputs == dynamics.interface_of(program).outputs
     assert list(template.outputs) == list(written.outputs)
     # Everything that a walk of it will ask for is there.
-    plan = Plan(closure)
-    for graph in (plan.primary, *(plan.graph(id) for id in plan.sub_workflows)):
+    indexed = Closure(closure)
+    for graph in (indexed.primary, *(indexed.graph(id) for id in indexed.sub_workflows)):
         for id in required_entities(graph.template).tasks:
-            assert id in plan.tasks
+            assert id in indexed.tasks
     # And stock flytekit can show it.
     registry = Registry(dynamics.programs.launched)
     remote = registry.read_back(closure)

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from sailplane_core.dataconfig import ANNOTATION, DataConfig
 from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import ExecutionId
-from sailplane_core.podspec import PodContext, build, label_value, needs_task_template
+from sailplane_core.podspec import PodContext, build, label_value, needs_task_template, primary_container
 from sailplane_core.resources import Needs
 from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
 
@@ -95,6 +95,36 @@ def context(template: dict[str, Any], **more: Any) -> PodContext:
     return PodContext(**{**given, **more})
 
 
+def overrides(**given: Any) -> workflow_pb2.TaskNodeOverrides:
+    return json_format.ParseDict(given, workflow_pb2.TaskNodeOverrides())
+
+
+OTHER_POD: dict[str, Any] = {
+    "metadata": {"labels": {"team": "b"}, "annotations": {"more": "c"}},
+    "podSpec": {
+        "containers": [
+            {"name": "primary", "image": "other", "args": ["{{.input}}"], "env": [{"name": "MODE", "value": "x"}]}
+        ],
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+    },
+    "primaryContainerName": "primary",
+}
+GPU_LIMIT = {"limits": [{"name": "GPU", "value": "1"}]}
+T4 = {"gpuAccelerator": {"device": "nvidia-tesla-t4"}}
+SLICE = {"gpuAccelerator": {"device": "nvidia-tesla-a100", "partitionSize": "1g.5gb"}}
+SHARED = {"sharedMemory": {"mountName": "flyte-shared-memory", "mountPath": "/dev/shm", "sizeLimit": "1Gi"}}
+ON_ARM: dict[str, Any] = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"]}]},
+                {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["big"]}]},
+            ]
+        }
+    }
+}
+
+
 CASES = {
     "flytekit_task": context(FLYTEKIT_TASK),
     "overrides": context(
@@ -115,6 +145,19 @@ CASES = {
     ),
     "raw_container": context(RAW_CONTAINER),
     "pod_template": context(POD_TEMPLATE, envs={"MODE": "execution"}),
+    "array_item": context(FLYTEKIT_TASK, node_id="n0-n7", array_index=7, attempt=0),
+    "pod_template_override": context(
+        POD_TEMPLATE,
+        overrides=overrides(
+            podTemplate=OTHER_POD,
+            resources={"requests": [{"name": "MEMORY", "value": "3Gi"}]},
+            containerImage="ghcr.io/acme/app:new",
+        ),
+    ),
+    "accelerator": context(
+        {**FLYTEKIT_TASK, "extendedResources": {**T4, **SHARED}},
+        overrides=overrides(resources=GPU_LIMIT, extendedResources=SLICE),
+    ),
 }
 
 
@@ -190,3 +233,85 @@ def test_what_makes_no_pod_says_why(template: dict[str, Any], said: str) -> None
 )
 def test_label_values_are_valid(text: str, value: str) -> None:
     assert label_value(text) == value
+
+
+def gpu_pod(**spec: Any) -> dict[str, Any]:
+    container = {"name": "main", "image": "app", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    return {**pod_template(containers=[container], **spec), "extendedResources": T4}
+
+
+def test_an_item_is_told_its_index_and_nobody_else_is() -> None:
+    def names(of: PodContext) -> set[str]:
+        return {pair["name"] for pair in build(of).manifest["spec"]["containers"][0]["env"]}
+
+    told = {"FLYTE_K8S_ARRAY_INDEX", "BATCH_JOB_ARRAY_INDEX_VAR_NAME", "BATCH_JOB_ARRAY_INDEX_OFFSET"}
+    assert names(context(FLYTEKIT_TASK, array_index=0)) - names(context(FLYTEKIT_TASK)) == told
+
+
+def test_the_pod_template_of_the_node_counts_for_a_task_of_one_container_too() -> None:
+    pod = build(context(FLYTEKIT_TASK, overrides=overrides(podTemplate=OTHER_POD)))
+    assert pod.primary_container == "primary"
+    assert [container["name"] for container in pod.manifest["spec"]["containers"]] == ["primary"]
+    assert pod.manifest["metadata"]["labels"]["team"] == "b"
+
+
+def test_the_primary_container_is_known_without_building() -> None:
+    for case in CASES.values():
+        assert primary_container(case.task, case.overrides, case.name) == build(case).primary_container
+
+
+def test_a_kind_of_gpu_without_a_gpu_changes_nothing() -> None:
+    assert build(context({**FLYTEKIT_TASK, "extendedResources": T4})) == build(context(FLYTEKIT_TASK))
+
+
+def test_a_gpu_of_no_kind_changes_nothing() -> None:
+    spec = build(context(gpu_pod() | {"extendedResources": {"gpuAccelerator": {}}})).manifest["spec"]
+    assert not spec.keys() & {"affinity", "tolerations"}
+
+
+def test_what_machines_must_be_is_added_to_what_the_template_asks_of_them() -> None:
+    spec = build(context(gpu_pod(affinity=ON_ARM, tolerations=[{"key": "spot"}]))).manifest["spec"]
+    wanted = {"key": "k8s.amazonaws.com/accelerator", "operator": "In", "values": ["nvidia-tesla-t4"]}
+    required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert [term["matchExpressions"][-1] for term in required["nodeSelectorTerms"]] == [wanted, wanted]
+    assert required["nodeSelectorTerms"][0]["matchExpressions"][0]["key"] == "kubernetes.io/arch"
+    assert [one["key"] for one in spec["tolerations"]] == ["spot", "k8s.amazonaws.com/accelerator"]
+
+
+def test_a_whole_gpu_is_one_of_a_machine_that_divides_none() -> None:
+    whole = {"gpuAccelerator": {"device": "nvidia-tesla-a100", "unpartitioned": True}}
+    spec = build(context({**gpu_pod(), "extendedResources": whole})).manifest["spec"]
+    (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term["matchExpressions"][1] == {"key": "k8s.amazonaws.com/gpu-partition-size", "operator": "DoesNotExist"}
+    assert len(spec["tolerations"]) == 1
+
+
+def test_shared_memory_has_a_name_a_place_and_no_limit_by_default() -> None:
+    spec = build(context({**FLYTEKIT_TASK, "extendedResources": {"sharedMemory": {}}})).manifest["spec"]
+    assert spec["volumes"] == [{"name": "flyte-shared-memory", "emptyDir": {"medium": "Memory"}}]
+    assert spec["containers"][0]["volumeMounts"] == [{"name": "flyte-shared-memory", "mountPath": "/dev/shm"}]
+
+
+def sharing(size: str = "", mount: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    container: dict[str, Any] = {"name": "main", "image": "app"} | ({"volumeMounts": [mount]} if mount else {})
+    return {
+        **pod_template(containers=[container], **spec),
+        "extendedResources": {"sharedMemory": {"mountName": "shm", "sizeLimit": size}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (sharing("lots"), "'lots'"),
+        (sharing(volumes=[{"name": "shm"}]), "volume 'shm'"),
+        (sharing(mount={"name": "shm", "mountPath": "/a"}), "volume 'shm'"),
+        (sharing(mount={"name": "a", "mountPath": "/dev/shm"}), "at /dev/shm"),
+        (sharing(volumes="all"), "k8s_pod.pod_spec.volumes"),
+        (gpu_pod(affinity="all"), "k8s_pod.pod_spec.affinity"),
+        (gpu_pod(tolerations=["all"]), "k8s_pod.pod_spec.tolerations"),
+    ],
+)
+def test_extended_resources_that_cannot_be_given_say_why(template: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        build(context(template))

@@ -13,6 +13,7 @@ from typing import Any, cast
 from google.protobuf import json_format
 from sailplane_protos.core import interface_pb2, literals_pb2, tasks_pb2, workflow_pb2
 
+from . import extended_resources
 from .dataconfig import ANNOTATION as DATA_CONFIG_ANNOTATION
 from .dataconfig import DataConfig
 from .errors import InvalidRequest
@@ -35,7 +36,8 @@ class PodContext:
     """Everything that one attempt's Pod is made from.
 
     `node_id` is the node's unique id in the execution, `attempt` counts from 0. All paths are URIs; prefixes have no
-    slash at their end, and an empty `previous_checkpoint_prefix` says that there is none.
+    slash at their end, and an empty `previous_checkpoint_prefix` says that there is none. `array_index` is the node's
+    index if it is an item of an array, else -1.
     """
 
     execution: ExecutionId
@@ -58,6 +60,7 @@ class PodContext:
     service_account: str = "default"
     interruptible: bool = False
     default_needs: Needs = NO_NEEDS
+    array_index: int = -1
 
     @property
     def name(self) -> str:
@@ -77,24 +80,22 @@ def needs_task_template(task: tasks_pb2.TaskTemplate) -> bool:
 
 def build(context: PodContext) -> Pod:
     """The Pod. Raises `InvalidRequest` for a task that is not run by a container, or whose template is wrong."""
-    match context.task.WhichOneof("target"):
-        case "container":
-            primary, spec = context.name, _container_spec(context)
-            extra = tasks_pb2.K8sObjectMetadata()
-            data_config = context.task.container.data_config
-        case "k8s_pod":
-            primary, spec = _pod_spec(context)
-            extra = context.task.k8s_pod.metadata
-            data_config = context.task.k8s_pod.data_config
-        case target:
-            raise InvalidRequest(
-                f"task {context.task.id.name} of type {context.task.type!r} cannot run as a container: "
-                f"its template has {'no target' if target is None else f'the target {target!r}'}"
-            )
+    primary = primary_container(context.task, context.overrides, context.name)
+    template = _pod_template(context.task, context.overrides)
+    if template is not None:
+        spec = _pod_spec(context, template, primary)
+        data_config = template.data_config
+    else:
+        spec = _container_spec(context)
+        data_config = context.task.container.data_config
+    wanted = extended_resources.merge(context.overrides.extended_resources, context.task.extended_resources)
+    spec = extended_resources.apply(spec, primary, wanted)
+    own, override = context.task.k8s_pod.metadata, context.overrides.pod_template.metadata
     annotations = {
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         **context.annotations,
-        **extra.annotations,
+        **own.annotations,
+        **override.annotations,
         PRIMARY_CONTAINER_ANNOTATION: primary,
     }
     if data_config.enabled:
@@ -102,11 +103,38 @@ def build(context: PodContext) -> Pod:
     metadata = {
         "name": context.name,
         "namespace": context.namespace,
-        "labels": {**context.labels, **extra.labels, **_labels(context)},
+        "labels": {**context.labels, **own.labels, **override.labels, **_labels(context)},
         "annotations": annotations,
     }
     manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
     return Pod(context.name, context.namespace, primary, manifest)
+
+
+def primary_container(task: tasks_pb2.TaskTemplate, overrides: workflow_pb2.TaskNodeOverrides, pod: str) -> str:
+    """The name of the container that decides how Pod `pod` ends. Raises `InvalidRequest` where `build` does."""
+    template = _pod_template(task, overrides)
+    if template is None:
+        return pod
+    names = [one["name"] for one in _containers(cast("Manifest", struct_json(template.pod_spec)))]
+    primary = template.primary_container_name or task.config.get(PRIMARY_CONTAINER_ANNOTATION, "")
+    if not primary and len(names) == 1:
+        primary = names[0]
+    if primary not in names:
+        raise InvalidRequest(f"the Pod template of task {task.id.name} has no container {primary!r}")
+    return primary
+
+
+def _pod_template(task: tasks_pb2.TaskTemplate, overrides: workflow_pb2.TaskNodeOverrides) -> tasks_pb2.K8sPod | None:
+    """What the Pod is made after; None for a task of one container."""
+    target = task.WhichOneof("target")
+    if target not in ("container", "k8s_pod"):
+        raise InvalidRequest(
+            f"task {task.id.name} of type {task.type!r} cannot run as a container: "
+            f"its template has {'no target' if target is None else f'the target {target!r}'}"
+        )
+    if overrides.pod_template.HasField("pod_spec"):
+        return overrides.pod_template
+    return task.k8s_pod if target == "k8s_pod" else None
 
 
 def _container_spec(context: PodContext) -> Manifest:
@@ -122,18 +150,15 @@ def _container_spec(context: PodContext) -> Manifest:
     return {**_spec_frame(context), "containers": [container]}
 
 
-def _pod_spec(context: PodContext) -> tuple[str, Manifest]:
+def _pod_spec(context: PodContext, template: tasks_pb2.K8sPod, primary: str) -> Manifest:
     """The template's own Pod spec with commands rendered, variables added, and the primary container's resources."""
-    template = context.task.k8s_pod
     spec = cast("Manifest", struct_json(template.pod_spec))
-    containers = _named_objects(spec.get("containers"), "containers")
-    primary = template.primary_container_name or context.task.config.get(PRIMARY_CONTAINER_ANNOTATION, "")
-    if not primary and len(containers) == 1:
-        primary = containers[0]["name"]
-    if primary not in [container["name"] for container in containers]:
-        raise InvalidRequest(f"the Pod template of task {context.task.id.name} has no container {primary!r}")
-    spec["containers"] = [_completed(context, container, container["name"] == primary) for container in containers]
-    return primary, {**spec, **_spec_frame(context, spec)}
+    spec["containers"] = [_completed(context, each, each["name"] == primary) for each in _containers(spec)]
+    return {**spec, **_spec_frame(context, spec)}
+
+
+def _containers(spec: Manifest) -> list[Manifest]:
+    return _named_objects(spec.get("containers"), "containers")
 
 
 def _completed(context: PodContext, container: Manifest, is_primary: bool) -> Manifest:
@@ -230,6 +255,12 @@ def _env(context: PodContext, container_envs: Mapping[str, str]) -> list[dict[st
 def attempt_envs(context: PodContext) -> dict[str, str]:
     """What a container is told about the attempt that it runs; the names are Flyte's, and flytekit reads them."""
     execution, task = context.execution, context.task.id
+    item = {
+        "FLYTE_K8S_ARRAY_INDEX": str(context.array_index),
+        # The name of the variable that holds the index, and what is added to it.
+        "BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX",
+        "BATCH_JOB_ARRAY_INDEX_OFFSET": "0",
+    }
     return {
         "FLYTE_INTERNAL_EXECUTION_WORKFLOW": f"{execution.project}:{execution.domain}:{context.workflow_name}",
         "FLYTE_INTERNAL_EXECUTION_ID": execution.name,
@@ -245,6 +276,7 @@ def attempt_envs(context: PodContext) -> dict[str, str]:
         "FLYTE_INTERNAL_DOMAIN": task.domain,
         "FLYTE_INTERNAL_NAME": task.name,
         "FLYTE_INTERNAL_VERSION": task.version,
+        **(item if context.array_index >= 0 else {}),
     }
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import EntityId, ExecutionId, pod_name
 from sailplane_core.layout import Layout
 from sailplane_core.machine import NodeKind, NodeState, scopes
 from sailplane_core.machine.retries import runs_on_demand
 from sailplane_core.plan import Plan
-from sailplane_core.podspec import PodContext
+from sailplane_core.podspec import PodContext, primary_container
 from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
 from sailplane_protos.propeller import queue_pb2
 
@@ -49,6 +50,7 @@ def pod_context(
         annotations=dict(start.annotations),
         service_account=start.security_context.run_as.k8s_service_account or "default",
         interruptible=_interruptible(spec, start, definition.plan) and not runs_on_demand(node, info.policies),
+        array_index=node.item,
     )
 
 
@@ -85,11 +87,18 @@ class PodNames:
     def enter(self, live: Live) -> list[tuple[str, str]]:
         """The Pods that an execution taken up again may have running; given back by namespace and name."""
         pods: list[tuple[str, str]] = []
-        for node_id in live.definition.state.active:
-            node = live.definition.state.nodes[node_id]
+        definition = live.definition
+        for node_id in definition.state.active:
+            node = definition.state.nodes[node_id]
             if node.kind is NodeKind.TASK:
-                self.add(live, node, task_of(live, node).k8s_pod.primary_container_name)
-                pods.append((live.namespace, pod_name(live.id, node.id, node.attempt)))
+                name = pod_name(live.id, node.id, node.attempt)
+                spec = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node)
+                try:
+                    primary = primary_container(task_of(live, node), spec.task_node.overrides, name)
+                except InvalidRequest:  # which no Pod can be made from
+                    continue
+                self.add(live, node, primary)
+                pods.append((live.namespace, name))
         return pods
 
     def find(self, namespace: str, name: str) -> Attempt | None:
