@@ -1,15 +1,13 @@
 """What admin tells propeller, as messages of the queue `executions`. Their ids make telling twice harmless."""
 
+from sailplane_core import closures
 from sailplane_core.ids import ExecutionId
 from sailplane_core.launch import Launch
 from sailplane_core.ports import Message
 from sailplane_protos.admin import execution_pb2, launch_plan_pb2
-from sailplane_protos.core import execution_pb2 as phases_pb2
 from sailplane_protos.propeller import queue_pb2
 
 TOPIC = "executions"
-ABORTED = "ExecutionAborted"
-"""The error code of a child that somebody aborted."""
 
 
 def start(
@@ -54,18 +52,10 @@ def child_ended(
     parent: ExecutionId, node_id: str, child: ExecutionId, closure: execution_pb2.ExecutionClosure
 ) -> Message:
     """What `node_id` of `parent` has started is over. `closure` is the child's, in a terminal phase."""
-    order = queue_pb2.ChildEnded(node_id=node_id, child=child.to_message(), phase=closure.phase)
-    match closure.WhichOneof("output_result"):
-        case "outputs":
-            order.outputs_uri = closure.outputs.uri
-        case "error":
-            order.error.CopyFrom(closure.error)
-        case "abort_metadata":
-            order.error.code = ABORTED
-            order.error.message = closure.abort_metadata.cause
-            order.error.kind = phases_pb2.ExecutionError.USER
-        case _:
-            pass
+    outputs_uri, error = closures.result_of(closure)
+    order = queue_pb2.ChildEnded(
+        node_id=node_id, child=child.to_message(), phase=closure.phase, outputs_uri=outputs_uri, error=error
+    )
     command = queue_pb2.ExecutionCommand(execution_id=parent.to_message(), child_ended=order)
     return Message(topic=TOPIC, key=str(parent), id=f"child_ended:{child}", payload=command.SerializeToString())
 

@@ -24,6 +24,9 @@ REASONS_MAX = 256
 LIST_ERROR_BYTES_MAX = 100
 """Lists show the beginning of error messages."""
 
+ABORTED = "ExecutionAborted"
+"""The error code of an execution that somebody aborted."""
+
 M = TypeVar("M", bound=Message)
 
 _WAITING = frozenset({TaskPhase.QUEUED, TaskPhase.INITIALIZING})
@@ -70,6 +73,23 @@ def apply_abort(
     after.abort_metadata.cause = _cut(cause, MESSAGE_BYTES_MAX)
     after.abort_metadata.principal = principal
     return after
+
+
+def result_of(closure: execution_pb2.ExecutionClosure) -> tuple[str, phases_pb2.ExecutionError | None]:
+    """What an ended execution came to: where its outputs are stored, or "", and why it did not succeed, or None.
+
+    Of an aborted one the message is the reason that was given.
+    """
+    match closure.WhichOneof("output_result"):
+        case "outputs":
+            return closure.outputs.uri, None
+        case "error":
+            return "", closure.error
+        case "abort_metadata":
+            kind = phases_pb2.ExecutionError.USER
+            return "", phases_pb2.ExecutionError(code=ABORTED, message=closure.abort_metadata.cause, kind=kind)
+        case _:
+            return "", None
 
 
 def apply_node_event(

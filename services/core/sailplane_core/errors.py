@@ -94,9 +94,9 @@ class InactiveProject(InvalidRequest):
 class NotFound(SailplaneError):
     """There is no such thing. `kind` is what was looked for, `id` as the caller named it."""
 
-    def __init__(self, kind: str, id: str) -> None:
+    def __init__(self, kind: str, id: str, message: str = "") -> None:
         self.kind, self.id = kind, id
-        super().__init__(f"missing entity of type {kind} with identifier {id}")
+        super().__init__(message or f"missing entity of type {kind} with identifier {id}")
 
 
 class AlreadyExists(SailplaneError):

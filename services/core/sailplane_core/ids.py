@@ -70,6 +70,11 @@ class ExecutionId:
         return f"{self.project}/{self.domain}/{self.name}"
 
 
+def _digest(text: str) -> str:
+    """`f` and sixteen characters (80 bits) of a text's SHA-256 in base 32."""
+    return "f" + base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode().lower()
+
+
 def bounded_name(text: str, chars_max: int) -> str:
     """`text` if it fits, else `f` and sixteen characters (80 bits) of its SHA-256 in base 32.
 
@@ -77,7 +82,7 @@ def bounded_name(text: str, chars_max: int) -> str:
     """
     if len(text) <= chars_max:
         return text
-    return "f" + base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode().lower()
+    return _digest(text)
 
 
 def unique_node_id(parent_id: str, parent_attempt: int, node_id: str) -> str:
@@ -97,5 +102,4 @@ def child_execution_name(parent: ExecutionId, node_id: str, attempt: int) -> str
 
     Always hashed: a name that shows the parent's would be mistaken for one that somebody chose.
     """
-    digest = hashlib.sha256(f"{parent}-{node_id}-{attempt}".encode()).digest()
-    return "f" + base64.b32encode(digest[:10]).decode().lower()
+    return _digest(f"{parent}/{node_id}/{attempt}")

@@ -1,15 +1,14 @@
-"""Admin as propeller sees it: over gRPC, for what it reads."""
+"""Admin as propeller sees it: over gRPC, for what it reads, and for the executions that its own start."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import grpc
 from grpc import aio
-from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
-from sailplane_core.ids import EntityId, ResourceType
-from sailplane_protos.admin import common_pb2, launch_plan_pb2
+from sailplane_core.ids import EntityId, ExecutionId, ResourceType
+from sailplane_protos.admin import common_pb2, execution_pb2, launch_plan_pb2
 from sailplane_protos.core import compiler_pb2
 from sailplane_protos.service import admin_pb2_grpc
+from sailplane_runtime.grpc_errors import error_of
 
 T = TypeVar("T")
 
@@ -19,7 +18,7 @@ MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 
 
 class AdminClient:
-    """Implements `DefinitionSource` and `dynamic.Registry` with admin's own RPCs."""
+    """Implements `DefinitionSource`, `ExecutionSource` and `dynamic.Registry` with admin's own RPCs."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self._channel = channel
@@ -46,12 +45,37 @@ class AdminClient:
         """The launch plan with what it expects and gives. Raises the same."""
         return await self._get(self._admin.GetLaunchPlan, id)
 
+    async def create_execution(self, request: execution_pb2.ExecutionCreateRequest) -> None:
+        """Start an execution."""
+        id = ExecutionId(request.project, request.domain, request.name)
+        await _of_execution(id, self._admin.CreateExecution(request, timeout=TIMEOUT_S))
+
+    async def recover_execution(self, request: execution_pb2.ExecutionRecoverRequest) -> None:
+        """Start an execution again without what it finished."""
+        await _of_execution(ExecutionId.of(request.id), self._admin.RecoverExecution(request, timeout=TIMEOUT_S))
+
+    async def terminate_execution(self, id: ExecutionId, cause: str) -> None:
+        """Ask for an execution's end."""
+        request = execution_pb2.ExecutionTerminateRequest(id=id.to_message(), cause=cause)
+        await _of_execution(id, self._admin.TerminateExecution(request, timeout=TIMEOUT_S))
+
+    async def execution(self, id: ExecutionId) -> execution_pb2.Execution:
+        """One execution."""
+        request = execution_pb2.WorkflowExecutionGetRequest(id=id.to_message())
+        return await _of_execution(id, self._admin.GetExecution(request, timeout=TIMEOUT_S))
+
     async def _get(self, call: Callable[..., Awaitable[T]], id: EntityId) -> T:
-        try:
-            return await call(common_pb2.ObjectGetRequest(id=id.to_message()), timeout=TIMEOUT_S)
-        except aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
-                raise NotFound(ResourceType.Name(id.kind), str(id)) from error
-            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
-                raise InvalidRequest(error.details() or "") from error
-            raise Unavailable(f"admin ({error.code().name}: {error.details()})") from error
+        request = common_pb2.ObjectGetRequest(id=id.to_message())
+        return await _reply(ResourceType.Name(id.kind), str(id), call(request, timeout=TIMEOUT_S))
+
+
+async def _of_execution(id: ExecutionId, call: Awaitable[T]) -> T:
+    return await _reply("execution", str(id), call)
+
+
+async def _reply(kind: str, id: str, call: Awaitable[T]) -> T:
+    """The reply of a call about something; what went wrong as our own errors."""
+    try:
+        return await call
+    except aio.AioRpcError as error:
+        raise error_of(error.code(), error.details() or "", asked="admin", kind=kind, id=id) from error

@@ -1,4 +1,4 @@
-"""The one table from our errors to gRPC statuses, with the details that Flyte's clients look for.
+"""The one table from our errors to gRPC statuses, with the details that Flyte's clients look for, and back.
 
 Nothing else names a status code. What is not in the tree of `sailplane_core.errors` is a fault of ours: it leaves as
 INTERNAL with an id and nothing more. It never leaves as UNKNOWN, which flytekit takes for "log in again".
@@ -77,6 +77,41 @@ def status_of(error: errors.SailplaneError, request: Message | None, *, as_flyte
 def internal_status(id: str) -> Status:
     """The status of a fault of ours. `id` finds it in the log."""
     return Status(StatusCode.INTERNAL, f"internal error {id}; the server's log says more")
+
+
+_TRIED_AGAIN = frozenset(
+    {
+        StatusCode.ABORTED,
+        StatusCode.CANCELLED,
+        StatusCode.DATA_LOSS,
+        StatusCode.DEADLINE_EXCEEDED,
+        StatusCode.INTERNAL,
+        StatusCode.UNAVAILABLE,
+        StatusCode.UNKNOWN,
+    }
+)
+"""What a call may end with although nothing is wrong with the request."""
+
+
+def error_of(code: StatusCode, message: str, *, asked: str, kind: str, id: str) -> errors.SailplaneError:
+    """What the status of a call of ours means. `asked` is the service that was called, `kind` and `id` about what."""
+    if code in _TRIED_AGAIN:
+        return errors.Unavailable(f"{asked} ({code.name}: {message})")
+    match code:
+        case StatusCode.INVALID_ARGUMENT:
+            return errors.InvalidRequest(message)
+        case StatusCode.NOT_FOUND:
+            return errors.NotFound(kind, id, message)
+        case StatusCode.ALREADY_EXISTS:
+            return errors.AlreadyExists(kind, id, message)
+        case StatusCode.RESOURCE_EXHAUSTED if "larger than max" in message:  # gRPC's own, and so it stays
+            return errors.InvalidRequest(f"{kind} {id} is more than {asked} takes in one request: {message}")
+        case StatusCode.RESOURCE_EXHAUSTED:
+            return errors.LimitReached(message.removeprefix("limit reached: "))
+        case StatusCode.UNIMPLEMENTED:
+            return errors.Unimplemented(message)
+        case _:
+            return errors.Refused(f"{code.name}: {message}" if code is not StatusCode.FAILED_PRECONDITION else message)
 
 
 def _detail(error: errors.SailplaneError, request: Message | None) -> Message | None:
