@@ -46,6 +46,7 @@ TRIES_MAX = 5
 
 HANDS: Mapping[type[Command], Hand] = {
     BindInputs: graph_nodes.bind_inputs,
+    BuildGraph: graph_nodes.build_graph,
     LaunchPod: task_pods.launch,
 }
 LAST_HANDS: Mapping[type[Command], LastHand] = {

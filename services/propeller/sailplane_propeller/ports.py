@@ -1,12 +1,14 @@
 """What propeller needs from the outside, in one value, and its settings."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sailplane_core.ports import BlobStore, Clock, PodLauncher, Queue
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
 
 from .definitions import DefinitionSource
+from .dynamic import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class PropellerSettings:
     """Put into every task's environment, such as the address of the control plane."""
 
 
+class AdminPort(DefinitionSource, Registry, Protocol):
+    """Everything the engine asks of admin."""
+
+
 @dataclass(frozen=True, slots=True)
 class PropellerPorts:
     """The outside, as the engine sees it."""
@@ -74,6 +80,6 @@ class PropellerPorts:
     blobs: BlobStore
     launcher: PodLauncher
     clock: Clock
-    definitions: DefinitionSource
+    admin: AdminPort
     settings: PropellerSettings = PropellerSettings()
     turns: Turns = field(default_factory=Turns)

@@ -20,17 +20,18 @@ from sailplane_core.machine import (
     AbortRequested,
     Command,
     ExecutionState,
+    GraphBuilt,
     Observation,
     SignalSet,
     Started,
     end_parked,
 )
-from sailplane_core.plan import Plan
+from sailplane_core.plan import Closure, Plan
 from sailplane_core.ports import Delivery
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
 
-from . import records
+from . import dynamic, records
 from .advance import advance
 from .definitions import Definitions
 from .live import Definition, Live, Seen
@@ -48,7 +49,7 @@ class Worker:
     def __init__(self, ports: PropellerPorts, root_uri: str) -> None:
         self._ports = ports
         self._root_uri = root_uri
-        self._definitions = Definitions(ports.definitions)
+        self._definitions = Definitions(ports.admin)
         self._live: dict[ExecutionId, Live] = {}
         self._left_over: dict[ExecutionId, list[Command]] = {}
         """Commands of an earlier run, until their execution is loaded."""
@@ -176,6 +177,7 @@ class Worker:
                     log.warning("observation_of_unknown_execution", execution=str(live.id))
                     return
                 seen = [one.observation for one in batch]
+                await self._complete_plan(definition.plan, seen)
                 await self._ports.turns.next()
                 transition = await advance(
                     self._ports.store,
@@ -197,6 +199,12 @@ class Worker:
         abort = next((one.observation for one in batch if isinstance(one.observation, AbortRequested)), None)
         if abort is not None:
             await self._end_parked(live, abort)
+
+    async def _complete_plan(self, plan: Plan, seen: Sequence[Observation]) -> None:
+        """A generated graph that is news may have got lost with the copy of the state it was meant for."""
+        for one in seen:
+            if isinstance(one, GraphBuilt) and one.node_id not in plan.generated:
+                plan.generated[one.node_id] = Closure(await dynamic.load(self._ports.blobs, one.graph_uri))
 
     async def _pause(self, delay_s: float) -> float:
         """Wait, and say how long to wait the next time."""
@@ -250,6 +258,9 @@ class Worker:
 
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
         plan = Plan(await self._definitions.closure(EntityId.of(start.workflow_id)))
+        for node_id in state.active:
+            if uri := state.nodes[node_id].graph_uri:
+                plan.generated[node_id] = Closure(await dynamic.load(self._ports.blobs, uri))
         if start.HasField("recover_from"):
             earlier = ExecutionId.of(start.recover_from)
             state.earlier = await self._ports.store.read(lambda connection: records.load_earlier(connection, earlier))

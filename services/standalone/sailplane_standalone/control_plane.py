@@ -99,8 +99,8 @@ class ControlPlane:
         queue = MemoryQueue(clock)
         undo.push_async_callback(queue.close)
         target = local_target(options.grpc.host, grpc_port)
-        definitions = AdminClient.connect(target)
-        undo.push_async_callback(definitions.close)
+        admin_client = AdminClient.connect(target)
+        undo.push_async_callback(admin_client.close)
         launcher = ProcessLauncher(
             self._data.path, clock, python_envs=options.python_envs, warm=options.warm, blobs=blobs
         )
@@ -109,7 +109,7 @@ class ControlPlane:
         task_envs = {"FLYTE_PLATFORM_URL": found.grpc, "FLYTE_PLATFORM_INSECURE": "true"}
         settings = replace(options.propeller, task_envs=task_envs | options.propeller.task_envs)
         propeller = Propeller(
-            PropellerPorts(stores["propeller"], queue, blobs, launcher, clock, definitions, settings, turns)
+            PropellerPorts(stores["propeller"], queue, blobs, launcher, clock, admin_client, settings, turns)
         )
         scheduler = Scheduler(SchedulerPorts(stores["scheduler"], queue, clock, options.scheduler))
         for service, servicer in (*admin.grpc_services(), *propeller.grpc_services(), *scheduler.grpc_services()):

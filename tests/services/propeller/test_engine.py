@@ -268,7 +268,7 @@ async def test_a_pod_that_ends_before_its_execution_is_loaded_again_is_not_forgo
     launcher = ProcessLauncher(running.launcher_dir, SystemClock(), warm=False, blobs=running.ports.blobs)
     await launcher.start()
     held = HeldBack(running.definitions)
-    second = Propeller(replace(running.ports, launcher=launcher, definitions=held))
+    second = Propeller(replace(running.ports, launcher=launcher, admin=held))
     await second.start()
     await asyncio.sleep(0.5)  # the Pod ends, and is reported, while the definition is still out of reach
     held.release.set()
