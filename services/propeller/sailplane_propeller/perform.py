@@ -22,6 +22,7 @@ from sailplane_core.machine import (
     CachePopulated,
     Command,
     GraphRefused,
+    LaunchChild,
     LaunchFailed,
     LaunchPod,
     LookUpCache,
@@ -34,7 +35,7 @@ from sailplane_core.machine import (
 )
 from sailplane_protos.core import catalog_pb2
 
-from . import graph_nodes, records, task_pods
+from . import child_nodes, graph_nodes, records, task_pods
 from .live import Live
 from .timers import Timers
 from .tools import Hand, LastHand, Tools
@@ -48,9 +49,11 @@ HANDS: Mapping[type[Command], Hand] = {
     BindInputs: graph_nodes.bind_inputs,
     BuildGraph: graph_nodes.build_graph,
     LaunchPod: task_pods.launch,
+    LaunchChild: child_nodes.launch,
 }
 LAST_HANDS: Mapping[type[Command], LastHand] = {
     RemovePod: task_pods.remove,
+    TerminateChild: child_nodes.terminate,
 }
 """For commands about nodes that have ended; the others are dropped when their node has moved on."""
 

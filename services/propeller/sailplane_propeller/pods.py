@@ -8,6 +8,7 @@ from sailplane_core.ids import EntityId, ExecutionId, pod_name
 from sailplane_core.layout import Layout
 from sailplane_core.machine import NodeKind, NodeState, scopes
 from sailplane_core.machine.retries import runs_on_demand
+from sailplane_core.phases import TASK_TERMINAL, TaskPhase
 from sailplane_core.plan import Plan
 from sailplane_core.podspec import PodContext, primary_container
 from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
@@ -20,6 +21,12 @@ def task_of(live: Live, node: NodeState) -> tasks_pb2.TaskTemplate:
     """The template that a task node runs."""
     definition = live.definition
     return scopes.task_of(definition.plan, definition.state.nodes.__getitem__, node)
+
+
+def has_pod(node: NodeState) -> bool:
+    """Whether the node's present attempt was launched as a Pod and has not ended."""
+    is_launched = node.task_phase is not TaskPhase.UNDEFINED and node.task_phase not in TASK_TERMINAL
+    return node.kind is NodeKind.TASK and is_launched
 
 
 def pod_context(
@@ -90,7 +97,7 @@ class PodNames:
         definition = live.definition
         for node_id in definition.state.active:
             node = definition.state.nodes[node_id]
-            if node.kind is NodeKind.TASK:
+            if has_pod(node):
                 name = pod_name(live.id, node.id, node.attempt)
                 spec = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node)
                 try:

@@ -7,6 +7,7 @@ from sailplane_core.ports import BlobStore, Clock, PodLauncher, Queue
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
 
+from .children import ExecutionSource
 from .definitions import DefinitionSource
 from .dynamic import Registry
 
@@ -67,7 +68,7 @@ class PropellerSettings:
     """Put into every task's environment, such as the address of the control plane."""
 
 
-class AdminPort(DefinitionSource, Registry, Protocol):
+class AdminPort(DefinitionSource, Registry, ExecutionSource, Protocol):
     """Everything the engine asks of admin."""
 
 

@@ -32,7 +32,7 @@ class Propeller:
         tools = Tools(ports, literals, self._names)
         self._performers = Performers(tools, self._timers, self._worker.post, self._worker.release)
         self._watcher = Watcher(ports, self._names, literals, self._worker.live, self._worker.post)
-        self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service)
+        self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service, self._worker.post)
         self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC)
         self._worker.hand_out = self._performers.hand_out
         self._worker.entered = self._entered

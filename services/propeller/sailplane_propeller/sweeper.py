@@ -1,7 +1,8 @@
 """The safety net: what nobody reports on any more is found by looking, now and then.
 
 In the happy path nothing depends on it. It finds Pods that should be running and that the launcher does not know
-(somebody removed them by hand): the attempt ended without a result. And it removes the Pods of executions that
+(somebody removed them by hand): the attempt ended without a result. It asks admin about child executions whose end it
+was not told. And it removes the Pods of executions that
 ended long ago, or that this propeller never heard of.
 """
 
@@ -11,12 +12,13 @@ from functools import partial
 
 import structlog
 from sailplane_core.errors import Unavailable
-from sailplane_core.ids import pod_name
-from sailplane_core.machine import NodeKind
+from sailplane_core.ids import ExecutionId, pod_name
+from sailplane_core.machine import NodeState, Observation
 from sailplane_core.ports import PodPhase, PodStatus
 
-from . import records
+from . import children, records
 from .live import Live
+from .pods import has_pod
 from .ports import PropellerPorts
 from .watch import Watcher, owner_of
 
@@ -29,8 +31,15 @@ EXECUTIONS_AT_ONCE = 1000
 class Sweeper:
     """Looks every `sweep_interval_s`."""
 
-    def __init__(self, ports: PropellerPorts, watcher: Watcher, in_service: Callable[[], Sequence[Live]]) -> None:
+    def __init__(
+        self,
+        ports: PropellerPorts,
+        watcher: Watcher,
+        in_service: Callable[[], Sequence[Live]],
+        post: Callable[[ExecutionId, Observation], None],
+    ) -> None:
         self._ports = ports
+        self._post = post
         self._watcher = watcher
         self._in_service = in_service
         self._suspects: set[tuple[str, str]] = set()
@@ -49,7 +58,17 @@ class Sweeper:
     async def sweep(self) -> None:
         """One look."""
         self._report_missing()
+        await self._look_at_children()
         await self._remove_old()
+
+    async def _look_at_children(self) -> None:
+        """Ask how the children stand whose end was not told, in case the message was lost."""
+        for live in self._in_service():
+            for node in _nodes_with_child(live):
+                child = ExecutionId(live.id.project, live.id.domain, node.child_name)
+                ended = await children.look(self._ports.admin, node.id, child)
+                if ended is not None:
+                    self._post(live.id, ended)
 
     def _report_missing(self) -> None:
         """A Pod that is missing at two looks in a row is missing: one look may fall between launch and report."""
@@ -68,7 +87,7 @@ class Sweeper:
         return [
             (live.namespace, pod_name(live.id, node.id, node.attempt))
             for node in nodes
-            if node.kind is NodeKind.TASK and node.id not in live.chains
+            if has_pod(node) and node.id not in live.chains
         ]
 
     async def _remove_old(self) -> None:
@@ -87,3 +106,13 @@ class Sweeper:
             if str(execution) in ended or str(execution) not in known:
                 await self._ports.launcher.remove(*pod)
                 self._watcher.latest.pop(pod, None)
+
+
+def _nodes_with_child(live: Live) -> list[NodeState]:
+    """The nodes whose child was started and has not been seen ended, with no command about them under way."""
+    if live.loaded is None or live.is_parked:
+        return []
+    state = live.loaded.state
+    nodes = [state.nodes[node_id] for node_id in (*state.active, *state.removing)]
+    started = [node for node in nodes if node.child_name and node.started_at is not None]
+    return [node for node in started if node.id not in live.chains]

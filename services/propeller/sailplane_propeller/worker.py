@@ -31,7 +31,7 @@ from sailplane_core.ports import Delivery
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
 
-from . import dynamic, records
+from . import children, dynamic, records
 from .advance import advance
 from .definitions import Definitions
 from .live import Definition, Live, Seen
@@ -126,6 +126,8 @@ class Worker:
                     self._offer(id, Seen(AbortRequested(order.abort.cause, order.abort.principal), delivery))
                 case "signal_set":
                     self._offer(id, Seen(SignalSet(order.signal_set.signal_id), delivery))
+                case "child_ended":
+                    self._offer(id, Seen(children.end_told(order.child_ended), delivery))
                 case other:
                     raise InvalidRequest(f"an order of kind {other} is not known")
         except Exception as error:  # whatever is wrong with one message must not stop the others

@@ -100,7 +100,7 @@ def sweeper_of(started: Engine, launcher: Removals) -> tuple[Sweeper, Watcher]:
         names.enter(live)
     literals = Literals(ports.blobs)
     watcher = Watcher(ports, names, literals, started.worker.live, started.worker.post)
-    return Sweeper(ports, watcher, started.worker.in_service), watcher
+    return Sweeper(ports, watcher, started.worker.in_service, started.worker.post), watcher
 
 
 def status(name: str, execution: str) -> PodStatus:

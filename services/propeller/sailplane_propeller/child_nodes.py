@@ -1,0 +1,54 @@
+"""Launch-plan nodes: starting and ending the executions that they stand for."""
+
+from sailplane_core.failures import Failure
+from sailplane_core.ids import EntityId, ExecutionId, child_execution_name
+from sailplane_core.machine import (
+    BindingFailed,
+    ChildGone,
+    ChildRefused,
+    ChildStarted,
+    Command,
+    NodeState,
+    Observation,
+    scopes,
+)
+
+from . import children, inputs
+from .live import Live
+from .tools import Tools
+
+PARENT_ENDED = "the node that started it has ended"
+"""What a child is told that is ended for a reason which its parent no longer knows."""
+
+
+async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | None:
+    """`LaunchChild`."""
+    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
+    if isinstance(bound, Failure):
+        return BindingFailed(node.id, node.attempt, bound)
+    definition = live.definition
+    lookup = definition.state.nodes.__getitem__
+    plan = EntityId.of(scopes.spec_of(definition.plan, lookup, node).workflow_node.launchplan_ref)
+    caller = children.Caller(live.id, node.id, node.attempt, definition.start)
+    earlier = definition.state.earlier.get(scopes.path_to(lookup, node))
+    recovers = None
+    if earlier is not None and earlier.child_name:
+        recovers = ExecutionId(live.id.project, live.id.domain, earlier.child_name)
+    if not live.is_current(node.id, node.attempt):
+        return None
+    refused = await children.launch(tools.ports.admin, caller, plan, bound, recovers)
+    if refused is not None:
+        return ChildRefused(node.id, node.attempt, refused)
+    return ChildStarted(node.id, node.attempt)
+
+
+async def terminate(tools: Tools, live: Live, command: Command) -> Observation | None:
+    """`TerminateChild`: unless there is nothing to end, admin tells when it has."""
+    child = ExecutionId(
+        live.id.project, live.id.domain, child_execution_name(live.id, command.node_id, command.attempt)
+    )
+    node = live.loaded.state.nodes.get(command.node_id) if live.loaded is not None else None
+    cause = node.failure.message if node is not None and node.failure is not None else PARENT_ENDED
+    if await children.terminate(tools.ports.admin, child, cause):
+        return ChildGone(command.node_id, command.attempt)
+    return None
