@@ -2,8 +2,8 @@
 
     QUEUED     from an attempt's launch until it runs; then the attempt has failed, as the system's fault
     EXECUTION  from an attempt's launch until its end; then the attempt has failed, as the user's fault
-    ACTIVE     from the node's first turn until its end, all attempts together: twice the timeout, as Flyte has it;
-               then the node is TIMED_OUT
+    ACTIVE     from the node's first turn until its end, all attempts together: twice the timeout, as Flyte has it,
+               and the pauses between attempts; then the node is TIMED_OUT
     WORKFLOW   the whole execution; then it fails
 
 A node's timeout is `NodeMetadata.timeout`; what it does not say comes from the server's settings.
@@ -15,8 +15,9 @@ from google.protobuf import duration_pb2
 from sailplane_protos.core import workflow_pb2
 
 from ..failures import Failure, FailureKind
+from . import retries
 from .commands import SetTimer, Timer
-from .state import NodeState
+from .state import NodeKind, NodeState
 from .step import Step
 
 ACTIVE_TIMES = 2
@@ -24,10 +25,14 @@ ACTIVE_TIMES = 2
 
 
 def arm_node(step: Step, node: NodeState) -> None:
-    """The node's turn has come."""
-    timeout = _timeout(step, step.spec(node))
+    """The node's turn has come. The pauses between its attempts are not counted."""
+    spec = step.spec(node)
+    timeout = _timeout(step, spec)
     if timeout is not None:
-        _set(step, node, Timer.ACTIVE, ACTIVE_TIMES * timeout)
+        pauses = timedelta()
+        if node.kind is NodeKind.TASK:
+            pauses = retries.RetryPolicy.of(spec, step.task(node), step.policies).pauses_max
+        _set(step, node, Timer.ACTIVE, ACTIVE_TIMES * timeout + pauses)
 
 
 def arm_attempt(step: Step, node: NodeState) -> None:

@@ -40,6 +40,12 @@ class RetryPolicy:
             _seconds(own.backoff_max) if own.HasField("backoff_max") else policies.retry_backoff_max_s,
         )
 
+    @property
+    def pauses_max(self) -> timedelta:
+        """All pauses together, if every attempt fails."""
+        attempts = min(self.user_retries + self.system_retries, 60)
+        return timedelta(seconds=sum(min(self.backoff_max_s, self.backoff_s * 2.0**n) for n in range(attempts)))
+
     def pause(self, key: str, failures: int) -> timedelta:
         """How long to wait after so many failures: half of it fixed, the rest by chance.
 
