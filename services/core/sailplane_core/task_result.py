@@ -1,13 +1,18 @@
 """Whether an attempt whose process has ended did what it should: its files judged together with its exit."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
-from sailplane_protos.core import errors_pb2, execution_pb2, literals_pb2
+from sailplane_protos.core import errors_pb2, execution_pb2, interface_pb2, literals_pb2, types_pb2, workflow_pb2
 
+from .errors import InvalidRequest
 from .failures import Failure, FailureKind, bounded_message
 from .podphase import PodReport
+from .types import accepts, describe, type_of
+
+Declared = Mapping[str, types_pb2.LiteralType]
+"""Output name to type."""
 
 OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -16,12 +21,13 @@ OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 class AttemptFiles:
     """What the attempt left below its output prefix. None is a file that is not there.
 
-    `outputs_bytes` is the size of `outputs.pb`; a file over the limit need not be read, only measured.
+    `outputs_bytes` and `error_bytes` are the sizes of the files; one over the limit need not be read, only measured.
     """
 
     error_pb: bytes | None = None
     outputs_pb: bytes | None = None
     outputs_bytes: int = 0
+    error_bytes: int = 0
     has_futures: bool = False
 
 
@@ -32,15 +38,31 @@ class Success:
     outputs: literals_pb2.LiteralMap
 
 
+def declared_by(interface: interface_pb2.TypedInterface, array: workflow_pb2.ArrayNode | None = None) -> Declared:
+    """The outputs that an attempt of a task of this interface must write.
+
+    In an `array` whose task is declared as the whole map, lists for lists, each item writes one element of each list.
+    """
+    types = {name: variable.type for name, variable in interface.outputs.variables.items()}
+    if array is None or array.is_original_sub_node_interface.value:
+        return types
+    return {name: one.collection_type if one.HasField("collection_type") else one for name, one in types.items()}
+
+
 def judge(
-    report: PodReport, files: AttemptFiles, declared_outputs: Collection[str], output_bytes_max: int = OUTPUT_BYTES_MAX
+    report: PodReport, files: AttemptFiles, declared: Declared, output_bytes_max: int = OUTPUT_BYTES_MAX
 ) -> Success | Failure:
     """The verdict on an ended attempt: `report` is that of its Pod, SUCCEEDED or FAILED.
 
     An error document counts before everything else: whoever wrote it knew best. Outputs are looked at only after a
-    good exit.
+    good exit. Those that are not declared are nobody's business, as for Flyte; those that are must have a value of
+    their type, which Flyte does not look at.
     """
     if files.error_pb is not None:
+        size = max(files.error_bytes, len(files.error_pb))
+        if size > output_bytes_max:
+            message = f"error.pb has {size} bytes, and at most {output_bytes_max} are read"
+            return Failure("ErrorDocumentTooLarge", message, FailureKind.USER)
         return error_document(files.error_pb)
     if report.failure is not None:
         return report.failure
@@ -53,8 +75,8 @@ def judge(
         )
         return Failure("OutputSizeExceeded", message, FailureKind.USER, retryable=False)
     if files.outputs_pb is None:
-        return _without_outputs(declared_outputs)
-    return _outputs(files.outputs_pb, declared_outputs)
+        return _without_outputs(declared)
+    return _outputs(files.outputs_pb, declared)
 
 
 def error_document(data: bytes) -> Failure:
@@ -75,23 +97,34 @@ def error_document(data: bytes) -> Failure:
     )
 
 
-def _without_outputs(declared_outputs: Collection[str]) -> Success | Failure:
-    if not declared_outputs:
+def _without_outputs(declared: Declared) -> Success | Failure:
+    if not declared:
         return Success(literals_pb2.LiteralMap())
-    names = ", ".join(sorted(declared_outputs))
+    names = ", ".join(sorted(declared))
     message = f"the task ended well, but wrote neither outputs.pb nor error.pb; it declares the outputs {names}"
     return Failure("OutputsNotFound", message, FailureKind.USER)
 
 
-def _outputs(data: bytes, declared_outputs: Collection[str]) -> Success | Failure:
+def _outputs(data: bytes, declared: Declared) -> Success | Failure:
     try:
         outputs = literals_pb2.LiteralMap.FromString(data)
     except DecodeError:
         message = f"outputs.pb ({len(data)} bytes) is not a core.LiteralMap"
         return Failure("MalformedOutputs", message, FailureKind.USER)
-    missing = sorted(set(declared_outputs) - set(outputs.literals))
+    missing = sorted(set(declared) - set(outputs.literals))
     if missing:
         given = ", ".join(sorted(outputs.literals)) or "nothing"
         message = f"outputs.pb lacks the declared outputs {', '.join(missing)}; it holds {given}"
         return Failure("OutputsNotFound", message, FailureKind.USER)
+    for name in sorted(declared):
+        if not accepts(declared[name], outputs.literals[name]):
+            message = f"output {name!r} is declared as {describe(declared[name])}, {_shown(outputs.literals[name])}"
+            return Failure("OutputTypeMismatch", message, FailureKind.USER, retryable=False)
     return Success(outputs)
+
+
+def _shown(literal: literals_pb2.Literal) -> str:
+    try:
+        return f"and outputs.pb holds {describe(type_of(literal))}, which does not fit"
+    except InvalidRequest as error:
+        return f"and what outputs.pb holds does not fit: {error}"

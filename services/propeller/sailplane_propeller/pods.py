@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sailplane_core import task_result
 from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import EntityId, ExecutionId, pod_name
 from sailplane_core.layout import Layout
@@ -27,6 +28,14 @@ def has_pod(node: NodeState) -> bool:
     """Whether the node's present attempt was launched as a Pod and has not ended."""
     is_launched = node.task_phase is not TaskPhase.UNDEFINED and node.task_phase not in TASK_TERMINAL
     return node.kind is NodeKind.TASK and is_launched
+
+
+def declared_outputs(live: Live, node: NodeState) -> task_result.Declared:
+    """What an attempt of a task node must write."""
+    definition = live.definition
+    lookup = definition.state.nodes.__getitem__
+    array = scopes.spec_of(definition.plan, lookup, lookup(node.scope)).array_node if node.is_item else None
+    return task_result.declared_by(task_of(live, node).interface, array)
 
 
 def pod_context(

@@ -21,10 +21,13 @@ from sailplane_core.ports import PodPhase, PodStatus
 
 from .inputs import Literals
 from .live import Live
-from .pods import Attempt, PodNames, task_of
+from .pods import Attempt, PodNames, declared_outputs
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
+
+INLINE_BYTES_MAX = 256 * 1024
+"""Outputs up to this size are looked at on the event loop, larger ones on a thread."""
 
 TRIES_MAX = 5
 """How often results are read again after an unexpected error before the attempt is given up."""
@@ -136,8 +139,12 @@ class Watcher:
         start = live.definition.state.start
         layout = Layout(start.root_uri, start.raw_prefix, start.id)
         files = await self._files(layout, attempt)
-        declared = task_of(live, node).interface.outputs.variables.keys()
-        verdict = task_result.judge(report, files, declared, self._ports.settings.output_bytes_max)
+        declared = declared_outputs(live, node)
+        bytes_max = self._ports.settings.output_bytes_max
+        if files.outputs_bytes <= INLINE_BYTES_MAX:
+            verdict = task_result.judge(report, files, declared, bytes_max)
+        else:
+            verdict = await asyncio.to_thread(task_result.judge, report, files, declared, bytes_max)
         failure = verdict if isinstance(verdict, Failure) else None
         if isinstance(verdict, task_result.Success) and not files.has_futures:
             self._literals.keep(
@@ -156,19 +163,25 @@ class Watcher:
 
     async def _files(self, layout: Layout, attempt: Attempt) -> task_result.AttemptFiles:
         node_id, number = attempt.node_id, attempt.attempt
-        outputs = await self._read(layout.outputs_uri(node_id, number))
+        outputs, outputs_bytes = await self._read(layout.outputs_uri(node_id, number))
+        error, error_bytes = await self._read(layout.error_uri(node_id, number))
         return task_result.AttemptFiles(
-            error_pb=await self._read(layout.error_uri(node_id, number)),
+            error_pb=error,
             outputs_pb=outputs,
-            outputs_bytes=len(outputs or b""),
+            outputs_bytes=outputs_bytes,
+            error_bytes=error_bytes,
             has_futures=outputs is None and await self._exists(layout.futures_uri(node_id, number)),
         )
 
-    async def _read(self, uri: str) -> bytes | None:
+    async def _read(self, uri: str) -> tuple[bytes | None, int]:
+        """The file, cut where it exceeds the limit, and its size; None and 0 if there is none."""
+        bytes_max = self._ports.settings.output_bytes_max
         try:
-            return await self._ports.blobs.get(uri, bytes_max=self._ports.settings.output_bytes_max + 1)
+            data = await self._ports.blobs.get(uri, bytes_max=bytes_max + 1)
+            size = len(data) if len(data) <= bytes_max else (await self._ports.blobs.head(uri)).size_bytes
         except NotFound:
-            return None
+            return None, 0
+        return data, size
 
     async def _exists(self, uri: str) -> bool:
         try:

@@ -1,5 +1,7 @@
 """May this very value go where a type is declared?"""
 
+from collections.abc import Iterable
+
 from sailplane_protos.core import literals_pb2, types_pb2
 
 from ..errors import InvalidRequest
@@ -32,17 +34,28 @@ def _accepts(declared: types_pb2.LiteralType, literal: literals_pb2.Literal) -> 
         case "union_type":
             return _accepts_as_one_variant(declared, literal)
         case "collection_type":
-            return kind == "collection" and all(
-                _accepts(declared.collection_type, element) for element in literal.collection.literals
-            )
+            return kind == "collection" and _accepts_all(declared.collection_type, literal.collection.literals)
         case "map_value_type":
-            return kind == "map" and all(
-                _accepts(declared.map_value_type, value) for value in literal.map.literals.values()
-            )
+            return kind == "map" and _accepts_all(declared.map_value_type, literal.map.literals.values())
         case "enum_type":
             return kind == "scalar" and _is_member(declared.enum_type, literal.scalar)
         case _:
             return kind == "scalar" and _scalar_fits(literal.scalar, declared)
+
+
+def _accepts_all(declared: types_pb2.LiteralType, literals: Iterable[literals_pb2.Literal]) -> bool:
+    """Whether each may go there. There may be millions: of numbers and the like, one of each kind stands for all."""
+    value_counts = any(variant.HasField("enum_type") for variant in variants(declared))
+    seen: set[str] = set()
+    for literal in literals:
+        kind = None if value_counts else literal.scalar.primitive.WhichOneof("value")
+        if kind is not None:
+            if kind in seen:
+                continue
+            seen.add(kind)
+        if not _accepts(declared, literal):
+            return False
+    return True
 
 
 def _accepts_union_value(declared: types_pb2.LiteralType, value: literals_pb2.Union) -> bool:
