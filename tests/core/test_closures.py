@@ -225,25 +225,30 @@ def test_custom_info_is_patched() -> None:
     assert task(first, second).custom_info == wanted
 
 
-def test_external_resources_are_merged_by_index_and_attempt() -> None:
+def test_external_resources_are_kept_apart_from_the_closure() -> None:
     first, second = task_event(T.RUNNING, 1), task_event(T.RUNNING, 2)
     first.metadata.generated_name = "pod"
-    first.metadata.external_resources.add(
+    first.metadata.external_resources.add(index=1)
+    second.metadata.external_resources.add(index=2)
+    assert task(first, second).metadata == event_pb2.TaskExecutionMetadata(generated_name="pod")
+
+
+def test_an_external_resource_is_what_was_told_of_it_last_over_what_was_known() -> None:
+    event = event_pb2.TaskExecutionMetadata()
+    queued = event.external_resources.add(
         index=1, phase=T.QUEUED.value, external_id="one", logs=[log("l1", pending=True)]
     )
-    first.metadata.external_resources.add(index=0, phase=T.FAILED.value)
-    second.metadata.external_resources.add(index=0, retry_attempt=1, phase=T.RUNNING.value)
-    second.metadata.external_resources.add(index=1, phase=T.RUNNING.value, logs=[log("l2")])
-    metadata = task(first, second).metadata
-    assert metadata.generated_name == "pod"
-    found = [(each.index, each.retry_attempt, each.phase, each.external_id) for each in metadata.external_resources]
-    assert found == [(0, 0, T.FAILED, ""), (0, 1, T.RUNNING, ""), (1, 0, T.RUNNING, "one")]
-    assert [link.uri for link in metadata.external_resources[2].logs] == ["l1", "l2"]
+    running = event.external_resources.add(index=1, phase=T.RUNNING.value, logs=[log("l2")])
+    known = closures.merged_resource(None, queued, T.RUNNING)
+    assert known == queued
+    after = closures.merged_resource(known, running, T.RUNNING)
+    assert (after.index, after.phase, after.external_id) == (1, T.RUNNING, "one")
+    assert [link.uri for link in after.logs] == ["l1", "l2"]
+    assert closures.merged_resource(after, running, T.RUNNING) == after
 
 
 def test_told_twice_is_told_once() -> None:
     event = task_event(T.RUNNING, 1)
     event.metadata.resource_pool_info.add(allocation_token="token")
-    event.metadata.external_resources.add(index=0, phase=T.RUNNING.value, logs=[log("l", "n")])
     event.logs.append(log("l", "n"))
     assert task(event) == task(event, event)

@@ -11,8 +11,9 @@ from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execu
 from sailplane_protos.core import catalog_pb2
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from . import tables
+from . import external_resources, tables
 from .execution_rows import course_columns, execution_values, in_execution
+from .external_resources import Resources
 
 _NODES = tables.node_executions.c
 _TASKS = tables.task_executions.c
@@ -57,6 +58,7 @@ class TaskRecord:
     phase_version: int = 0
     input_uri: str = ""
     closure: task_execution_pb2.TaskExecutionClosure = field(default_factory=task_execution_pb2.TaskExecutionClosure)
+    resources: Resources = field(default_factory=Resources)
     is_changed: bool = False
 
 
@@ -241,6 +243,19 @@ def save_tasks(connection: Connection, id: ExecutionId, tasks: Mapping[TaskKey, 
         connection.execute(_INSERT_TASK, inserts)
     if updates:
         connection.execute(_UPDATE_TASK, updates)
+    _save_resources(connection, id, tasks)
+
+
+def _save_resources(connection: Connection, id: ExecutionId, tasks: Mapping[TaskKey, TaskRecord]) -> None:
+    telling = {key: record for key, record in tasks.items() if record.resources.changed}
+    unknown = {key.node_id for key, record in telling.items() if record.row_id is None}
+    inserted = load_tasks(connection, id, unknown) if unknown else {}
+    by_row: dict[int, Resources] = {}
+    for key, record in telling.items():
+        row_id = record.row_id if record.row_id is not None else inserted[key].row_id
+        if row_id is not None:
+            by_row[row_id] = record.resources
+    external_resources.save(connection, by_row)
 
 
 def _node_columns(record: NodeRecord) -> dict[str, Any]:

@@ -5,7 +5,7 @@ transaction; within it every row touched is read once and written once, however 
 late or repeated changes nothing: from the queue it is dropped, to an RPC the refusal is raised.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -21,8 +21,9 @@ from sailplane_protos.admin import execution_pb2, node_execution_pb2
 from sailplane_protos.event import event_pb2
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
+from sqlalchemy import Connection
 
-from . import event_data, event_rows, execution_rows, lineage
+from . import event_data, event_rows, execution_rows, external_resources, lineage
 from .event_rows import NodeRecord, TaskKey, TaskRecord
 from .ports import AdminPorts
 
@@ -64,6 +65,7 @@ def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.E
     node_ids, attempts = _touched(events)
     nodes = event_rows.load_nodes(connection, id, node_ids)
     tasks = event_rows.load_tasks(connection, id, attempts)
+    _load_resources(connection, tasks, events)
     folding = Folding(id, stored.row_id, stored.cluster, closure, nodes, tasks)
     for event in events:
         match event.WhichOneof("event"):
@@ -99,6 +101,25 @@ def _touched(events: Iterable[queue_pb2.Event]) -> tuple[set[str], set[str]]:
             case _:
                 pass
     return nodes - {""}, attempts
+
+
+def _load_resources(
+    connection: Connection, tasks: Mapping[TaskKey, TaskRecord], events: Iterable[queue_pb2.Event]
+) -> None:
+    """Those external resources of recorded attempts that the events tell of."""
+    wanted: dict[TaskKey, set[external_resources.Key]] = {}
+    for event in events:
+        if event.WhichOneof("event") == "task" and event.task.metadata.external_resources:
+            keys = map(closures.resource_key, event.task.metadata.external_resources)
+            wanted.setdefault(_key_of(event.task), set()).update(keys)
+    for key, resources in wanted.items():
+        record = tasks.get(key)
+        if record is not None and record.row_id is not None:
+            record.resources.recorded = external_resources.load(connection, record.row_id, resources)
+
+
+def _key_of(event: event_pb2.TaskExecutionEvent) -> TaskKey:
+    return TaskKey(event.parent_node_execution_id.node_id, event.retry_attempt, EntityId.of(event.task_id))
 
 
 def _fold_workflow(folding: Folding, event: event_pb2.WorkflowExecutionEvent) -> None:
@@ -141,7 +162,7 @@ def _fold_task(folding: Folding, event: event_pb2.TaskExecutionEvent) -> None:
     node_id = event.parent_node_execution_id.node_id
     if node_id not in folding.nodes:
         raise NotFound("node execution", f"{folding.id}/{node_id}")
-    key = TaskKey(node_id, event.retry_attempt, EntityId.of(event.task_id))
+    key = _key_of(event)
     record = folding.tasks.get(key)
     if record is None:
         verdict = admission.judge_task(None, 0, event)
@@ -153,6 +174,7 @@ def _fold_task(folding: Folding, event: event_pb2.TaskExecutionEvent) -> None:
     if record is None:
         record = folding.tasks[key] = TaskRecord()
     record.closure = closures.apply_task_event(record.closure, event)
+    record.resources.tell(event)
     record.phase_version = event.phase_version
     record.input_uri = record.input_uri or event.input_uri
     record.is_changed = True

@@ -31,6 +31,12 @@ class AdminSettings:
     literals_bytes_max: int = 16 * MIB
     """What GetData reads at most. flytekit takes replies of up to 20 MiB."""
 
+    external_resources_max: int = 10_000
+    """External resources that a reply shows, such as the elements of a map: the first of an attempt, by index."""
+
+    external_resources_bytes_max: int = 3 * MIB
+    """What they may take in a reply. gRPC's clients refuse replies of more than 4 MiB, unless they say otherwise."""
+
     max_parallelism: int = 25
     """Nodes of an execution that run at one time, when neither request nor launch plan says. Flyte's default."""
 

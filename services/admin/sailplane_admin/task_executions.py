@@ -10,7 +10,7 @@ from sailplane_protos.admin import task_execution_pb2
 from sailplane_protos.core import identifier_pb2
 from sqlalchemy import ColumnElement, Connection, Table, select
 
-from . import tables
+from . import external_resources, tables
 from .execution_rows import execution_key, in_execution, timed_fields
 from .listing import Join, Listing, fields_of, list_page
 from .ports import AdminPorts
@@ -63,19 +63,23 @@ def find_row_id(connection: Connection, id: identifier_pb2.TaskExecutionIdentifi
 
 
 async def load(ports: AdminPorts, id: identifier_pb2.TaskExecutionIdentifier) -> TaskExecution:
-    """One attempt. Raises `NotFound`."""
+    """One attempt, without its external resources. Raises `NotFound`."""
     validation.check_task_execution_id(id)
-    query = select(tables.task_executions).where(*_is(id))
-    row = await ports.store.read(lambda connection: connection.execute(query).one_or_none())
+    row = await ports.store.read(lambda connection: _find(connection, id))
+    return _message(id.node_execution_id, row)
+
+
+def _find(connection: Connection, id: identifier_pb2.TaskExecutionIdentifier) -> Any:
+    row = connection.execute(select(tables.task_executions).where(*_is(id))).one_or_none()
     if row is None:
         node = id.node_execution_id
         execution = ExecutionId.of(node.execution_id)
         raise NotFound("task execution", f"{execution}/{node.node_id}/{id.retry_attempt}")
-    return _message(id.node_execution_id, row)
+    return row
 
 
 async def find_attempt(ports: AdminPorts, node: identifier_pb2.NodeExecutionIdentifier, attempt: int) -> TaskExecution:
-    """The attempt of a node, whatever its task. Raises `NotFound`."""
+    """The attempt of a node, whatever its task, without its external resources. Raises `NotFound`."""
     execution = ExecutionId.of(node.execution_id)
     query = select(tables.task_executions).where(
         *in_execution(tables.task_executions, execution),
@@ -89,25 +93,46 @@ async def find_attempt(ports: AdminPorts, node: identifier_pb2.NodeExecutionIden
 
 
 async def get(ports: AdminPorts, request: task_execution_pb2.TaskExecutionGetRequest) -> TaskExecution:
-    """One attempt."""
-    return await load(ports, request.id)
+    """One attempt, with as many of its external resources as a reply shows (`external_resources.show`)."""
+    validation.check_task_execution_id(request.id)
+
+    def query(connection: Connection) -> TaskExecution:
+        row = _find(connection, request.id)
+        attempt = _message(request.id.node_execution_id, row)
+        external_resources.show(connection, row.id, attempt.closure, _limit(ports))
+        return attempt
+
+    return await ports.store.read(query)
 
 
 async def list_attempts(
     ports: AdminPorts, request: task_execution_pb2.TaskExecutionListRequest
 ) -> task_execution_pb2.TaskExecutionList:
-    """The attempts of a node's task, with their whole errors."""
+    """The attempts of a node's task, with their whole errors.
+
+    Of their external resources each shows an equal share of what a reply may; `get` shows more of one attempt.
+    """
     node = request.node_execution_id
     validation.check_node_execution_id(node)
     scope = [
         *in_execution(tables.task_executions, ExecutionId.of(node.execution_id)),
         _TASKS.node_id == node.node_id,
     ]
-    page = await ports.store.read(
-        lambda connection: list_page(connection, _LISTING, list(_TASKS), scope, request, filters=request.filters)
-    )
-    attempts = [_message(node, row) for row in page.rows]
-    return task_execution_pb2.TaskExecutionList(task_executions=attempts, token=page.next_token)
+
+    def query(connection: Connection) -> task_execution_pb2.TaskExecutionList:
+        page = list_page(connection, _LISTING, list(_TASKS), scope, request, filters=request.filters)
+        attempts = [_message(node, row) for row in page.rows]
+        limit = _limit(ports).share(len(attempts))
+        for row, attempt in zip(page.rows, attempts, strict=True):
+            external_resources.show(connection, row.id, attempt.closure, limit)
+        return task_execution_pb2.TaskExecutionList(task_executions=attempts, token=page.next_token)
+
+    return await ports.store.read(query)
+
+
+def _limit(ports: AdminPorts) -> external_resources.Limit:
+    settings = ports.settings
+    return external_resources.Limit(settings.external_resources_max, settings.external_resources_bytes_max)
 
 
 def _message(node: identifier_pb2.NodeExecutionIdentifier, row: Any) -> TaskExecution:

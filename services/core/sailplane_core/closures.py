@@ -130,7 +130,10 @@ def apply_node_metadata(
 def apply_task_event(
     closure: task_execution_pb2.TaskExecutionClosure, event: event_pb2.TaskExecutionEvent
 ) -> task_execution_pb2.TaskExecutionClosure:
-    """The attempt after the event. The first event also creates it: an empty closure is what it is applied to."""
+    """The attempt after the event. The first event also creates it: an empty closure is what it is applied to.
+
+    Its external resources are left out, as a map has many and an event is about few: see `merged_resource`.
+    """
     after = _copy(closure)
     if not after.HasField("created_at"):
         after.created_at.CopyFrom(event.occurred_at)
@@ -158,7 +161,7 @@ def apply_task_event(
     if event.HasField("custom_info"):
         after.custom_info.CopyFrom(_patched(after.custom_info, event.custom_info))
     if event.HasField("metadata"):
-        after.metadata.CopyFrom(_merged_metadata(after.metadata, event.metadata, phase))
+        after.metadata.CopyFrom(_merged_metadata(after.metadata, event.metadata))
     if event.HasField("log_context"):
         after.log_context.CopyFrom(event.log_context)
     return after
@@ -279,30 +282,30 @@ def _patched(known: struct_pb2.Struct, patch: struct_pb2.Struct) -> struct_pb2.S
 
 
 def _merged_metadata(
-    known: event_pb2.TaskExecutionMetadata, told: event_pb2.TaskExecutionMetadata, phase: TaskPhase
+    known: event_pb2.TaskExecutionMetadata, told: event_pb2.TaskExecutionMetadata
 ) -> event_pb2.TaskExecutionMetadata:
-    """What is told now over what was known; external resources one by one, by index and attempt, in that order."""
-    resources = {_key(resource): resource for resource in known.external_resources}
-    for resource in told.external_resources:
-        before = resources.get(_key(resource))
-        resources[_key(resource)] = _merged_resource(before, resource, phase)
+    """What is told now over what was known, without the external resources."""
     merged = event_pb2.TaskExecutionMetadata()
     merged.CopyFrom(known)
     if told.resource_pool_info:
         del merged.resource_pool_info[:]
     merged.MergeFrom(told)
     del merged.external_resources[:]
-    merged.external_resources.extend(resources[key] for key in sorted(resources))
     return merged
 
 
-def _key(resource: event_pb2.ExternalResourceInfo) -> tuple[int, int]:
+def resource_key(resource: event_pb2.ExternalResourceInfo) -> tuple[int, int]:
+    """Which external resource of its attempt it is: its index, then the attempt of it. Replies show them so sorted."""
     return resource.index, resource.retry_attempt
 
 
-def _merged_resource(
+def merged_resource(
     known: event_pb2.ExternalResourceInfo | None, told: event_pb2.ExternalResourceInfo, phase: TaskPhase
 ) -> event_pb2.ExternalResourceInfo:
+    """An external resource after an event that tells of it: what is told now over what was known, if it was.
+
+    `phase` is the attempt's, for a resource that has none of its own.
+    """
     merged = event_pb2.ExternalResourceInfo()
     if known is not None:
         merged.CopyFrom(known)

@@ -1,7 +1,7 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
 from .base import metadata, time_us, timestamp_of
-from .executions import execution_tags, executions, node_executions, task_executions
+from .executions import execution_tags, executions, external_resources, node_executions, task_executions
 from .registry import (
     description_entities,
     launch_plans,
@@ -15,6 +15,7 @@ __all__ = [
     "description_entities",
     "execution_tags",
     "executions",
+    "external_resources",
     "launch_plans",
     "metadata",
     "named_entities",

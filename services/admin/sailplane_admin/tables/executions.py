@@ -1,4 +1,4 @@
-"""Executions, the nodes they reached, the attempts of their tasks, and their tags: one row each.
+"""Executions, the nodes they reached, the attempts of their tasks, what those run, and their tags: one row each.
 
 The columns before the messages are what lists filter and sort by; the messages are what replies are made of. Phases
 are the names of their enums, as filters give them.
@@ -129,6 +129,15 @@ task_executions = Table(
         "version",
         name="task_executions_attempt",
     ),
+)
+
+external_resources = Table(
+    "external_resources",
+    metadata,
+    Column("task_execution_id", ForeignKey("task_executions.id"), primary_key=True, comment="whose attempt it is"),
+    Column("item", BigInteger, primary_key=True, autoincrement=False, comment="of a map: which element"),
+    Column("retry_attempt", BigInteger, primary_key=True, autoincrement=False, comment="which attempt of that element"),
+    Column("resource", LargeBinary, nullable=False, comment="event.ExternalResourceInfo"),
 )
 
 execution_tags = Table(
