@@ -14,7 +14,7 @@ from flytekit.models.literals import Literal as FlytekitLiteral
 from google.protobuf import struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
-from sailplane_core.bindings import BindingFailed, promised_nodes, resolve_bindings
+from sailplane_core.bindings import BindingFailed, entered_outputs, promised_nodes, resolve_bindings
 from sailplane_core.failures import FailureKind
 from sailplane_protos.core import literals_pb2, types_pb2
 
@@ -337,3 +337,18 @@ def test_whatever_is_packed_comes_out_as_it_was(value: object) -> None:
     found = plain(resolve(promise("n0", "o0", ("v",)), {"n0": {"o0": packed({"v": value})}}))
     assert found == value
     assert type(found) is type(value)
+
+
+def test_outputs_that_a_part_is_taken_of_are_known() -> None:
+    def to(node_id: str, var: str, *path: str) -> literals_pb2.BindingData:
+        data = literals_pb2.BindingData()
+        data.promise.node_id, data.promise.var = node_id, var
+        for step in path:
+            data.promise.attr_path.add(string_value=step)
+        return data
+
+    listed = literals_pb2.BindingData()
+    listed.collection.bindings.extend([to("n0", "o0"), to("n1", "o1", "a", "b"), to("n2", "[3].o2"), to("", "x", "y")])
+    bindings = [literals_pb2.Binding(var="in", binding=listed), literals_pb2.Binding(var="b", binding=to("n3", "o3"))]
+    assert entered_outputs(bindings) == {("n1", "o1"), ("n2", "o2"), ("", "x")}
+    assert promised_nodes(bindings) == {"n0", "n1", "n2", "n3", ""}

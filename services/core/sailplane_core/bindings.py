@@ -1,7 +1,7 @@
 """A node's inputs, and a workflow's outputs, from its bindings and what the nodes before it wrote."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sailplane_protos.core import literals_pb2, types_pb2
 
@@ -30,20 +30,32 @@ class BindingFailed(Exception):
 
 def promised_nodes(bindings: Iterable[literals_pb2.Binding]) -> set[str]:
     """The nodes whose outputs the bindings need, as the bindings name them: "" stands for the workflow's inputs."""
-    found: set[str] = set()
+    return {promise.node_id for promise in _promises(bindings)}
+
+
+def entered_outputs(bindings: Iterable[literals_pb2.Binding]) -> set[tuple[str, str]]:
+    """The outputs that the bindings take a part of, so that the value must be at hand: node id and variable."""
+    found: set[tuple[str, str]] = set()
+    for promise in _promises(bindings):
+        old = _ARRAY_VAR.fullmatch(promise.var)
+        if old or promise.attr_path:
+            found.add((promise.node_id, old[2] if old else promise.var))
+    return found
+
+
+def _promises(bindings: Iterable[literals_pb2.Binding]) -> Iterator[types_pb2.OutputReference]:
     waiting = [binding.binding for binding in bindings]
     while waiting:
         data = waiting.pop()
         match data.WhichOneof("value"):
             case "promise":
-                found.add(data.promise.node_id)
+                yield data.promise
             case "collection":
                 waiting.extend(data.collection.bindings)
             case "map":
                 waiting.extend(data.map.bindings.values())
             case _:
                 pass
-    return found
 
 
 def resolve_bindings(

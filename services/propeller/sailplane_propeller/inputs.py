@@ -3,8 +3,8 @@
 from collections import OrderedDict
 
 from google.protobuf.message import DecodeError
-from sailplane_core.bindings import BindingFailed, promised_nodes, resolve_bindings
-from sailplane_core.errors import NotFound, Unavailable
+from sailplane_core.bindings import BindingFailed, entered_outputs, promised_nodes, resolve_bindings
+from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import START_NODE_ID, EntityId
 from sailplane_core.machine import NodeKind, NodeState, scopes
@@ -13,6 +13,7 @@ from sailplane_core.ports import BlobStore
 from sailplane_protos.core import literals_pb2, types_pb2
 
 from .live import Definition, Live
+from .offloaded import onload
 
 LITERALS_BYTES_MAX = 64 * 1024 * 1024
 """How much of what nodes wrote is kept in memory for the nodes after them."""
@@ -41,6 +42,30 @@ class Literals:
         except DecodeError as error:
             raise Unavailable(f"the literals at {uri} ({error})") from error
         self.keep(uri, found, len(data))
+        return found
+
+    async def value(self, literal: literals_pb2.Literal) -> literals_pb2.Literal:
+        """The value itself, where it was stored apart. Raises what `onload` raises."""
+        if not literal.HasField("offloaded_metadata"):
+            return literal
+        key = f"value of {literal.offloaded_metadata.uri}"
+        kept = self._kept.get(key)
+        if kept is None:
+            found = await onload(self._blobs, literal)
+            self.keep(key, literals_pb2.LiteralMap(literals={"value": found}), found.ByteSize())
+            return found
+        self._kept.move_to_end(key)
+        return kept[0].literals["value"]
+
+    async def values(self, inputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
+        """The same for each value of a map, for those who look into them."""
+        apart = [name for name, literal in inputs.literals.items() if literal.HasField("offloaded_metadata")]
+        if not apart:
+            return inputs
+        found = literals_pb2.LiteralMap()
+        found.CopyFrom(inputs)
+        for name in apart:
+            found.literals[name].CopyFrom(await self.value(inputs.literals[name]))
         return found
 
     async def write(self, uri: str, values: literals_pb2.LiteralMap) -> None:
@@ -76,10 +101,26 @@ async def bind(literals: Literals, definition: Definition, node: NodeState) -> l
         source = definition.state.nodes.get(scopes.id_in(lookup, scope, spec_id or START_NODE_ID))
         written = await literals.read(source.outputs_uri if source is not None else "")
         sources[spec_id] = _aliased(definition, source, written)
+    for spec_id, var in sorted(entered_outputs(bindings)):
+        sources[spec_id] = await _entered(literals, sources[spec_id], var)
     inputs = resolve_bindings(bindings, sources, _declared(definition, graph, node))
     if "err" in inputs.literals and graph.template.HasField("failure_node"):
         _explain_failure(definition, graph, node, inputs)
     return inputs
+
+
+async def _entered(literals: Literals, written: literals_pb2.LiteralMap, var: str) -> literals_pb2.LiteralMap:
+    """Outputs with the value of one at hand, of which a part is wanted."""
+    if var not in written.literals or not written.literals[var].HasField("offloaded_metadata"):
+        return written
+    try:
+        value = await literals.value(written.literals[var])
+    except InvalidRequest as error:
+        raise BindingFailed(var, str(error), attribute=True) from error
+    both = literals_pb2.LiteralMap()
+    both.CopyFrom(written)
+    both.literals[var].CopyFrom(value)
+    return both
 
 
 def _aliased(

@@ -16,6 +16,7 @@ from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
 from sailplane_protos.propeller import queue_pb2
 
 from .live import Live
+from .ports import PropellerSettings
 
 
 def task_of(live: Live, node: NodeState) -> tasks_pb2.TaskTemplate:
@@ -36,6 +37,12 @@ def declared_outputs(live: Live, node: NodeState) -> task_result.Declared:
     lookup = definition.state.nodes.__getitem__
     array = scopes.spec_of(definition.plan, lookup, lookup(node.scope)).array_node if node.is_item else None
     return task_result.declared_by(task_of(live, node).interface, array)
+
+
+def default_envs(settings: PropellerSettings) -> dict[str, str]:
+    """What every task's environment begins with; the names about stored outputs are flytekit's."""
+    offloading = {"_F_L_MIN_SIZE_MB": str(settings.offload_min_mib), "_F_L_MAX_SIZE_MB": str(settings.offload_max_mib)}
+    return {**(offloading if settings.offload_min_mib else {}), **settings.task_envs}
 
 
 def pod_context(

@@ -64,6 +64,12 @@ class PropellerSettings:
     graph_bytes_max: int = 64 * 1024 * 1024
     """The largest graph that a dynamic task may generate."""
 
+    offload_min_mib: int = 10
+    """Outputs of at least this size are stored apart by flytekit, beside `outputs.pb`; 0: none is. Flyte's default."""
+
+    offload_max_mib: int = 1000
+    """An output of at least this size fails its task, where outputs are stored apart. Flyte's default."""
+
     task_envs: dict[str, str] = field(default_factory=dict[str, str])
     """Put into every task's environment, such as the address of the control plane."""
 

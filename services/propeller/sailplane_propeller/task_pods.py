@@ -7,7 +7,7 @@ from sailplane_core.machine import BindingFailed, Command, NodeState, Observatio
 
 from . import inputs
 from .live import Live
-from .pods import pod_context
+from .pods import default_envs, pod_context
 from .tools import Tools
 
 
@@ -16,7 +16,7 @@ async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | Non
     bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
     if isinstance(bound, Failure):
         return BindingFailed(node.id, node.attempt, bound)
-    context = pod_context(live, node, bound, tools.ports.settings.task_envs)
+    context = pod_context(live, node, bound, default_envs(tools.ports.settings))
     pod = podspec.build(context)
     if podspec.needs_task_template(context.task):
         await tools.ports.blobs.put(context.task_template_uri, context.task.SerializeToString())

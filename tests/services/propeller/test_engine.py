@@ -206,6 +206,19 @@ async def test_outputs_over_the_limit_fail_for_good(running: Running) -> None:
     assert running.attempts() == 1
 
 
+async def test_an_output_of_another_type_than_declared_fails_for_good(running: Running) -> None:
+    running.definitions.outputs = ("answer",)
+    literal = literals_pb2.Literal()
+    literal.scalar.primitive.string_value = "forty-two"
+    outputs = literals_pb2.LiteralMap(literals={"answer": literal}).SerializeToString()
+    octal = "".join(f"\\{byte:03o}" for byte in outputs)
+    running.definitions.script = f"mkdir -p $0; printf '{octal}' > $0/outputs.pb"
+    end = await running.run()
+    assert end.error.code == "OutputTypeMismatch"
+    assert "'answer' is declared as integer, and outputs.pb holds string" in end.error.message
+    assert running.attempts() == 1
+
+
 async def test_a_recoverable_error_document_is_tried_again_and_a_final_one_is_not(running: Running) -> None:
     running.definitions.retries = 2
     running.definitions.script = error_document(errors_pb2.ContainerError.RECOVERABLE)
