@@ -220,6 +220,8 @@ def test_a_relaunch_repeats_what_was_asked() -> None:
     assert (create.project, create.domain, create.name) == ("p", "d", "again")
     assert create.inputs == inputs
     assert create.spec.overwrite_cache is False
+    asked.overwrite_cache = True
+    assert launch.relaunch_request(original(), inputs, asked).spec.overwrite_cache is True
     metadata = create.spec.metadata
     assert metadata.mode == execution_pb2.ExecutionMetadata.RELAUNCH
     assert metadata.reference_execution.name == "first"
@@ -232,6 +234,7 @@ def test_a_recovery_names_what_it_recovers_and_its_own_parent() -> None:
     create = launch.recover_request(original(), request(x=4).inputs, asked)
     assert create.spec.metadata.mode == execution_pb2.ExecutionMetadata.RECOVERED
     assert create.spec.metadata.reference_execution.name == "first"
+    assert create.spec.overwrite_cache is True
     assert not create.spec.metadata.HasField("parent_node_execution")
     asked.metadata.parent_node_execution.node_id = "n9"
     asked.metadata.principal = "root"

@@ -261,7 +261,7 @@ def _row(id: ExecutionId, settled: launch.Launch) -> dict[str, Any]:
 async def relaunch(
     ports: AdminPorts, request: execution_pb2.ExecutionRelaunchRequest
 ) -> execution_pb2.ExecutionCreateResponse:
-    """Start an execution again, with the inputs its caller gave."""
+    """Start an execution again, with the inputs its caller gave. The request says anew if the cache is overwritten."""
     validation.check_execution_id(request.id)
     original, user_inputs = await _original(ports, ExecutionId.of(request.id))
     repeated = launch.relaunch_request(original, user_inputs, request)
@@ -271,9 +271,11 @@ async def relaunch(
 async def recover(
     ports: AdminPorts, request: execution_pb2.ExecutionRecoverRequest
 ) -> execution_pb2.ExecutionCreateResponse:
-    """Start an execution again, with the inputs its caller gave. The order names the original.
+    """Start an execution again, with the inputs its caller gave, without what the original has finished.
 
-    Taking over what the original has finished is the engine's part; it runs every node again.
+    The order names the original, out of which the engine takes each node that succeeded. As in Flyte the original may
+    be in any phase: one that still runs is not stopped, and gives what it has finished by the time the new one begins.
+    Whether the cache is overwritten stays as it was asked of the original.
     """
     validation.check_execution_id(request.id)
     original, user_inputs = await _original(ports, ExecutionId.of(request.id))

@@ -189,10 +189,27 @@ async def test_relaunching_takes_the_inputs_its_caller_gave(admin: AdminPorts) -
     assert inputs.literals["a"].scalar.primitive.integer == 5
 
 
-async def test_recovering_names_the_execution_to_take_over(admin: AdminPorts) -> None:
-    await executions.create(admin, requests.create())
+@pytest.mark.parametrize("phase", [ExecutionPhase.RUNNING, ExecutionPhase.FAILED, ExecutionPhase.SUCCEEDED])
+async def test_recovering_names_the_execution_to_take_over(admin: AdminPorts, phase: ExecutionPhase) -> None:
+    await executions.create(admin, requests.create(a=5))
+    reached = requests.batch(requests.workflow_event(phase))
+    await admin.store.write(lambda transaction: events.fold(transaction, requests.KEY, reached.events))
     await executions.recover(admin, execution_pb2.ExecutionRecoverRequest(id=requests.execution_id(), name="again"))
-    assert (await orders(admin))[1].start.recover_from == requests.execution_id()
+    found = await executions.get(admin, requests.get("again"))
+    assert found.spec.metadata.mode == execution_pb2.ExecutionMetadata.RECOVERED
+    assert found.spec.metadata.reference_execution == requests.execution_id()
+    start = (await orders(admin))[1].start
+    assert (start.recover_from, start.mode) == (requests.execution_id(), execution_pb2.ExecutionMetadata.RECOVERED)
+    inputs = literals_pb2.LiteralMap.FromString(await admin.blobs.get(start.inputs_uri))
+    assert inputs.literals["a"].scalar.primitive.integer == 5
+    assert (await executions.get(admin, requests.get())).closure.phase == phase
+
+
+async def test_a_recovered_execution_can_be_recovered_in_turn(admin: AdminPorts) -> None:
+    await executions.create(admin, requests.create())
+    await executions.recover(admin, execution_pb2.ExecutionRecoverRequest(id=requests.execution_id(), name="y"))
+    await executions.recover(admin, execution_pb2.ExecutionRecoverRequest(id=requests.execution_id("y"), name="z"))
+    assert (await orders(admin))[2].start.recover_from == requests.execution_id("y")
 
 
 async def test_archived_executions_are_listed_only_when_asked_for(admin: AdminPorts) -> None:
