@@ -1,20 +1,26 @@
 """What the engine works out itself for nodes that run nothing: bindings, conditions, the lengths of lists."""
 
+from sailplane_core import arrays, conditions
 from sailplane_core.dynamic import workflow_id
 from sailplane_core.failures import Failure
+from sailplane_core.ids import EntityId
 from sailplane_core.layout import FUTURES
 from sailplane_core.machine import (
+    ArrayOpened,
     BindingFailed,
+    BranchTaken,
     GraphBuilt,
     GraphRefused,
     InputsBound,
+    ItemsGathered,
     NodeKind,
     NodeState,
     Observation,
     scopes,
 )
-from sailplane_core.phases import TaskPhase
+from sailplane_core.phases import NODE_DONE, TaskPhase
 from sailplane_core.plan import Closure
+from sailplane_protos.core import literals_pb2, workflow_pb2
 
 from . import dynamic, inputs
 from .live import Live
@@ -51,3 +57,58 @@ async def build_graph(tools: Tools, live: Live, node: NodeState) -> Observation:
         return GraphRefused(node.id, node.attempt, built)
     definition.plan.generated[node.id] = Closure(built)
     return GraphBuilt(node.id, node.attempt, graph_uri, job_uri)
+
+
+async def take_branch(tools: Tools, live: Live, node: NodeState) -> Observation:
+    """`TakeBranch`."""
+    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
+    if isinstance(bound, Failure):
+        return BindingFailed(node.id, node.attempt, bound)
+    chosen = conditions.choose(_spec(live, node).branch_node, await tools.literals.values(bound))
+    if isinstance(chosen, Failure):
+        return BindingFailed(node.id, node.attempt, chosen)
+    return BranchTaken(node.id, node.attempt, chosen)
+
+
+async def open_array(tools: Tools, live: Live, node: NodeState) -> Observation:
+    """`OpenArray`."""
+    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
+    if isinstance(bound, Failure):
+        return BindingFailed(node.id, node.attempt, bound)
+    values = await tools.literals.values(bound)
+    size = arrays.size(_spec(live, node).array_node, values, tools.ports.settings.array_items_max)
+    if isinstance(size, Failure):
+        return BindingFailed(node.id, node.attempt, size)
+    return ArrayOpened(node.id, node.attempt, size)
+
+
+async def gather_items(tools: Tools, live: Live, node: NodeState) -> Observation:
+    """`GatherItems`."""
+    nodes = live.definition.state.nodes
+    gathered: list[literals_pb2.LiteralMap | None] = []
+    for index in range(node.size):
+        item = nodes[scopes.item_id(node, index)]
+        gathered.append(await tools.literals.read(item.outputs_uri) if item.phase in NODE_DONE else None)
+    outputs = arrays.gathered(gathered, await _output_names(tools, live, node))
+    await tools.literals.write(layout_of(live).outputs_uri(node.id, node.attempt), outputs)
+    return ItemsGathered(node.id, node.attempt)
+
+
+def _spec(live: Live, node: NodeState) -> workflow_pb2.Node:
+    return scopes.spec_of(live.definition.plan, live.definition.state.nodes.__getitem__, node)
+
+
+async def _output_names(tools: Tools, live: Live, node: NodeState) -> list[str]:
+    """What the array's items give: what their interface declares."""
+    lookup = live.definition.state.nodes.__getitem__
+    inner = scopes.inside(live.definition.plan, lookup, node)
+    spec = _spec(live, node).array_node.node
+    match spec.WhichOneof("target"):
+        case "task_node":
+            interface = inner.closure.task(spec).interface
+        case _ if spec.workflow_node.HasField("sub_workflow_ref"):
+            interface = inner.closure.graph(EntityId.of(spec.workflow_node.sub_workflow_ref)).template.interface
+        case _:
+            plan = await tools.ports.admin.get_launch_plan(EntityId.of(spec.workflow_node.launchplan_ref))
+            return sorted(plan.closure.expected_outputs.variables)
+    return sorted(interface.outputs.variables)

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from google.protobuf.message import DecodeError
+from sailplane_core import arrays
 from sailplane_core.bindings import BindingFailed, entered_outputs, promised_nodes, resolve_bindings
 from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
 from sailplane_core.failures import Failure, FailureKind
@@ -93,6 +94,10 @@ async def bind(literals: Literals, definition: Definition, node: NodeState) -> l
     when what they point to cannot be read.
     """
     lookup = definition.state.nodes.__getitem__
+    if node.is_item:
+        array = lookup(node.scope)
+        spec = scopes.spec_of(definition.plan, lookup, array).array_node
+        return arrays.inputs_of(spec, await literals.values(await literals.read(array.inputs_uri)), node.item)
     graph = scopes.graph_of(definition.plan, lookup, node.scope)
     bindings = graph.template.outputs if node.kind is NodeKind.END else graph.nodes[node.spec_id].inputs
     scope = scopes.binding_scope(lookup, node)

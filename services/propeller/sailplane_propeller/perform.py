@@ -21,16 +21,19 @@ from sailplane_core.machine import (
     CacheLookedUp,
     CachePopulated,
     Command,
+    GatherItems,
     GraphRefused,
     LaunchChild,
     LaunchFailed,
     LaunchPod,
     LookUpCache,
     Observation,
+    OpenArray,
     PopulateCache,
     ReleaseReservation,
     RemovePod,
     SetTimer,
+    TakeBranch,
     TerminateChild,
 )
 from sailplane_protos.core import catalog_pb2
@@ -47,6 +50,9 @@ TRIES_MAX = 5
 
 HANDS: Mapping[type[Command], Hand] = {
     BindInputs: graph_nodes.bind_inputs,
+    TakeBranch: graph_nodes.take_branch,
+    OpenArray: graph_nodes.open_array,
+    GatherItems: graph_nodes.gather_items,
     BuildGraph: graph_nodes.build_graph,
     LaunchPod: task_pods.launch,
     LaunchChild: child_nodes.launch,

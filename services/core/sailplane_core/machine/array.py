@@ -5,11 +5,9 @@ parts of the array's one task execution. Items are begun as places become free, 
 transition no more than a short one. An item that failed may leave None in the outputs, where the array allows it.
 """
 
-import math
 from dataclasses import replace
 
-from sailplane_protos.core import workflow_pb2
-
+from .. import arrays
 from ..failures import Failure, FailureKind
 from ..phases import NODE_DONE, TASK_TERMINAL, NodePhase, TaskPhase
 from . import lifecycle, report, scopes
@@ -57,7 +55,7 @@ def child_ended(step: Step, node: NodeState, child: NodeState) -> Failure | None
     """An item ended: begin others, or collect the results; why the array fails, if it does."""
     spec = step.spec(node).array_node
     counts = step.items(node.id)
-    allowed = node.size - _successes_needed(spec, node.size)
+    allowed = node.size - arrays.successes_needed(spec, node.size)
     if counts.failed > allowed and (counts.succeeded + counts.failed == node.size or not spec.run_all_sub_nodes):
         return _failure(step, node)
     _go_on(step, node)
@@ -102,13 +100,3 @@ def _failure(step: Step, node: NodeState) -> Failure:
                 break
     code, kind = (first.code, first.kind) if first is not None else ("ItemsFailed", FailureKind.USER)
     return Failure(code, "\n".join(lines), kind, retryable=False)
-
-
-def _successes_needed(array: workflow_pb2.ArrayNode, size: int) -> int:
-    match array.WhichOneof("success_criteria"):
-        case "min_successes":
-            return min(size, array.min_successes)
-        case "min_success_ratio":
-            return min(size, math.ceil(round(array.min_success_ratio, 6) * size))
-        case None:
-            return size
