@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from compat.plane import Plane
+from compat.runs import EVERY_PROGRAM, Runs
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +14,14 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     started = Plane(tmp_path_factory.mktemp("plane") / "data").start()
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def runs(plane: Plane) -> Runs:
+    """The control plane with every program registered."""
+    known = Runs(plane)
+    known.register(*EVERY_PROGRAM)
+    return known
 
 
 @pytest.fixture

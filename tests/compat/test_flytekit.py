@@ -2,12 +2,12 @@
 
 import json
 import uuid
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from compat.plane import Plane
 from compat.programs import basics
+from compat.runs import EVERY_PROGRAM, POLL, VERSION, WAIT, Runs
 from flytekit.configuration import ImageConfig, SerializationSettings
 from flytekit.exceptions.user import FlyteEntityNotExistException
 from flytekit.models.core.execution import NodeExecutionPhase, WorkflowExecutionPhase
@@ -16,32 +16,17 @@ from flytekit.remote.executions import FlyteWorkflowExecution
 
 TESTS = Path(__file__).parent.parent
 EXAMPLES = TESTS.parent / "examples"
-PROGRAMS = Path(basics.__file__).parent
-WAIT = timedelta(seconds=60)
-POLL = timedelta(seconds=0.1)
 
 
 @pytest.fixture(scope="module")
-def remote(plane: Plane) -> FlyteRemote:
-    """A client with the programs registered at version `v1`."""
-    plane.run(
-        "pyflyte",
-        "register",
-        "--project",
-        "flytesnacks",
-        "--domain",
-        "development",
-        "--version",
-        "v1",
-        "basics.py",
-        cwd=PROGRAMS,
-    )
-    return plane.remote()
+def remote(runs: Runs) -> FlyteRemote:
+    """A client of a control plane that knows the programs."""
+    return runs.remote
 
 
 def execute(remote: FlyteRemote, name: str, **inputs: object) -> FlyteWorkflowExecution:
     """Run a registered workflow to its end, nodes synced."""
-    found = remote.fetch_workflow(name=f"basics.{name}", version="v1")
+    found = remote.fetch_workflow(name=f"basics.{name}", version=VERSION)
     started = remote.execute(found, inputs=inputs)
     return remote.wait(started, timeout=WAIT, poll_interval=POLL)
 
@@ -84,20 +69,20 @@ def test_a_recoverable_error_is_tried_again(remote: FlyteRemote) -> None:
 
 
 def test_a_launch_plan_brings_its_fixed_and_default_inputs(remote: FlyteRemote) -> None:
-    plan = remote.fetch_launch_plan(name="sums_fixed", version="v1")
+    plan = remote.fetch_launch_plan(name="sums_fixed", version=VERSION)
     done = remote.wait(remote.execute(plan, inputs={}), timeout=WAIT, poll_interval=POLL)
     assert done.outputs["o0"] == 108
 
 
 def test_a_task_runs_on_its_own(remote: FlyteRemote) -> None:
-    found = remote.fetch_task(name="basics.add", version="v1")
+    found = remote.fetch_task(name="basics.add", version=VERSION)
     done = remote.wait(remote.execute(found, inputs={"a": 2, "b": 3}), timeout=WAIT, poll_interval=POLL)
     assert done.outputs["o0"] == 5
 
 
 def test_fetching_without_a_version_takes_the_latest(remote: FlyteRemote) -> None:
-    assert remote.fetch_workflow(name="basics.sums").id.version == "v1"
-    assert remote.fetch_task(name="basics.add").id.version == "v1"
+    assert remote.fetch_workflow(name="basics.sums").id.version == VERSION
+    assert remote.fetch_task(name="basics.add").id.version == VERSION
 
 
 def test_what_was_never_registered_is_not_found(remote: FlyteRemote) -> None:
@@ -105,32 +90,20 @@ def test_what_was_never_registered_is_not_found(remote: FlyteRemote) -> None:
         remote.fetch_workflow(name="basics.sums", version="v99")
 
 
-def test_registering_the_same_again_is_fine(plane: Plane, remote: FlyteRemote) -> None:
-    again = plane.run(
-        "pyflyte",
-        "register",
-        "--project",
-        "flytesnacks",
-        "--domain",
-        "development",
-        "--version",
-        "v1",
-        "basics.py",
-        cwd=PROGRAMS,
-    )
-    assert "Successfully registered" in again
+def test_registering_the_same_again_is_fine(runs: Runs) -> None:
+    assert "Successfully registered" in runs.register(*EVERY_PROGRAM)
 
 
 def test_an_execution_can_be_named_listed_and_fetched(remote: FlyteRemote) -> None:
     name = f"n{uuid.uuid4().hex[:10]}"
-    found = remote.fetch_workflow(name="basics.sums", version="v1")
-    remote.execute(found, inputs={"a": 3}, execution_name=name, wait=True)
+    found = remote.fetch_workflow(name="basics.sums", version=VERSION)
+    remote.wait(remote.execute(found, inputs={"a": 3}, execution_name=name), timeout=WAIT, poll_interval=POLL)
     assert remote.fetch_execution(name=name).id.name == name
     assert name in {execution.id.name for execution in remote.recent_executions()}
 
 
 def test_terminating_ends_the_execution(remote: FlyteRemote) -> None:
-    started = remote.execute(remote.fetch_workflow(name="basics.ordered", version="v1"), inputs={})
+    started = remote.execute(remote.fetch_workflow(name="basics.ordered", version=VERSION), inputs={})
     remote.terminate(started, cause="enough of it")
     done = remote.wait(started, timeout=WAIT, poll_interval=POLL)
     assert done.closure.phase in (WorkflowExecutionPhase.ABORTED, WorkflowExecutionPhase.SUCCEEDED)

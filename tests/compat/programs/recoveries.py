@@ -1,0 +1,99 @@
+"""Executions that fail first and are recovered, relaunched or terminated later."""
+
+import functools
+import time
+from pathlib import Path
+
+from flytekit import LaunchPlan, map_task, task, workflow
+
+
+@task
+def marked(name: str, marks: str) -> str:
+    """Leaves a mark for each run."""
+    with Path(marks, name).open("a") as file:
+        file.write("run\n")
+    return name
+
+
+@task
+def gated(name: str, marks: str) -> str:
+    """Leaves a mark, and fails until it is permitted."""
+    with Path(marks, name).open("a") as file:
+        file.write("run\n")
+    if not Path(marks, "permitted").exists():
+        raise ValueError("not permitted yet")
+    return f"{name}!"
+
+
+@task
+def item(x: int, marks: str) -> int:
+    """An item of a map; the third fails until it is permitted."""
+    with Path(marks, f"item{x}").open("a") as file:
+        file.write("run\n")
+    if x == 2:
+        time.sleep(0.5)
+        if not Path(marks, "permitted").exists():
+            raise ValueError("not permitted yet")
+    return x
+
+
+@task
+def linger(name: str, marks: str) -> str:
+    """Tells that it runs, and goes on for long."""
+    Path(marks, name).touch()
+    time.sleep(60)
+    return name
+
+
+@task
+def numbers(n: int) -> list[int]:
+    """Counts."""
+    return list(range(n))
+
+
+@workflow
+def inner(name: str, marks: str) -> str:
+    """A sub-workflow of which one node succeeds."""
+    return gated(name=marked(name=name, marks=marks), marks=marks)
+
+
+@workflow
+def steps(marks: str) -> str:
+    """The first succeeds, the second is a sub-workflow that gets half-way."""
+    first = marked(name="first", marks=marks)
+    return inner(name=first, marks=marks)
+
+
+@workflow
+def items(n: int, marks: str) -> list[int]:
+    """A map of which one item fails."""
+    return map_task(functools.partial(item, marks=marks))(x=numbers(n=n))
+
+
+inner_plan = LaunchPlan.get_or_create(inner, name="recoveries.inner_plan")
+
+
+@workflow
+def through_plan(marks: str) -> str:
+    """A child execution that gets half-way."""
+    return inner_plan(name=marked(name="first", marks=marks), marks=marks)
+
+
+@workflow
+def long_inner(name: str, marks: str) -> str:
+    """To be aborted."""
+    return linger(name=name, marks=marks)
+
+
+long_plan = LaunchPlan.get_or_create(long_inner, name="recoveries.long_plan")
+
+
+@workflow
+def long(marks: str) -> tuple[str, str, str, list[str]]:
+    """A task, a sub-workflow, a child and a map, all of which go on for long."""
+    return (
+        linger(name="task", marks=marks),
+        long_inner(name="sub", marks=marks),
+        long_plan(name="child", marks=marks),
+        map_task(functools.partial(linger, marks=marks))(name=["item0", "item1"]),
+    )

@@ -1,0 +1,76 @@
+"""Retries, time limits, interruptible, parallelism and overrides."""
+
+from pathlib import Path
+
+import pytest
+from compat.runs import Runs, node_phase, phase, task_phases
+from flytekit import Options
+from flytekit.remote.executions import FlyteWorkflowExecution
+
+
+@pytest.mark.parametrize(("succeed_at", "phases"), [(0, ["SUCCEEDED"]), (2, ["FAILED", "FAILED", "SUCCEEDED"])])
+def test_each_attempt_is_a_task_execution(runs: Runs, succeed_at: int, phases: list[str]) -> None:
+    done = runs.run("policies.retried", {"succeed_at": succeed_at})
+    assert done.outputs["o0"] == succeed_at
+    assert task_phases(done.node_executions["n0"]) == phases
+
+
+def test_the_last_attempt_decides(runs: Runs) -> None:
+    done = runs.run("policies.retried", {"succeed_at": 9})
+    assert phase(done) == "FAILED"
+    assert done.closure.error.code.startswith("RetriesExhausted|")
+    assert "attempt 3" in done.closure.error.message
+    assert task_phases(done.node_executions["n0"]) == ["FAILED"] * 4
+
+
+def test_an_error_that_cannot_be_helped_is_not_tried_again(runs: Runs) -> None:
+    done = runs.run("policies.given_up", {"succeed_at": 9})
+    assert "attempt 0" in done.closure.error.message
+    assert task_phases(done.node_executions["n0"]) == ["FAILED"]
+
+
+def test_time_limits(runs: Runs) -> None:
+    late, once = runs.start("policies.timed_out", {"x": 1}), runs.start("policies.timed_out_once", {"x": 2})
+    shorter = runs.start("policies.overridden_timeout", {"x": 3})
+    for done in (runs.end(late), runs.end(shorter)):
+        assert phase(done) == "FAILED"
+        assert "Timeout" in done.closure.error.code
+    done = runs.end(once)
+    assert done.outputs["o0"] == 2
+    assert len(done.node_executions["n0"].task_executions) == 2
+
+
+def test_interruptible_is_told_of_each_attempt(runs: Runs) -> None:
+    mixed = runs.start("policies.interruptible", {"x": 1})
+    by_workflow = runs.start("policies.all_interruptible", {"x": 1})
+    by_request = runs.start("policies.retried", {"succeed_at": 0}, options=Options(), interruptible=True)
+    assert marked(runs, runs.end(mixed)) == {"n0": "true", "n1": "false"}
+    assert marked(runs, runs.end(by_workflow)) == {"n0": "true"}
+    assert marked(runs, runs.end(by_request)) == {"n0": "true"}
+
+
+def marked(runs: Runs, done: FlyteWorkflowExecution) -> dict[str, str]:
+    """Whether each node's first Pod is marked as interruptible."""
+    nodes = [id for id, node in done.node_executions.items() if node.task_executions]
+    return {id: runs.pod(done.id.name, id)["metadata"]["labels"]["interruptible"] for id in nodes}
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_more_nodes_than_allowed_run_side_by_side(runs: Runs, tmp_path: Path, limit: int) -> None:
+    done = runs.run("policies.crowd", {"marks": str(tmp_path)}, options=Options(max_parallelism=limit))
+    assert phase(done) == "SUCCEEDED"
+    assert max(done.outputs["o0"]) == limit
+
+
+def test_overrides_of_a_node(runs: Runs) -> None:
+    assert runs.run("policies.overridden_retries").outputs["o0"] == 4
+    done = runs.run("policies.overridden", {"x": 1})
+    node = done.node_executions["renamed"]
+    assert node_phase(node) == "SUCCEEDED"
+    assert done.flyte_workflow._node_map["renamed"].metadata.name == "shown name"
+    pod = runs.pod(done.id.name, "renamed")
+    container = pod["spec"]["containers"][0]
+    assert container["image"] == "registry.example/other:v1"
+    assert container["resources"]["requests"]["cpu"] == "200m"
+    assert container["resources"]["limits"]["memory"] == "400Mi"
+    assert pod["spec"]["volumes"][0]["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
