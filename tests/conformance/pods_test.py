@@ -137,6 +137,48 @@ async def test_megabytes_of_output_are_kept_whole(world: PodWorld) -> None:
     assert text.endswith("99999\n")
 
 
+async def test_of_endless_output_the_beginning_is_kept_and_the_task_goes_on(world: PodWorld) -> None:
+    launcher, watcher = await world.start(log_bytes_max=10_000)
+    go = world.directory / "go"
+    code = (
+        "import os, time\n"
+        "print('first')\n"
+        "while True:\n"
+        "    print('x' * 1000, flush=True)\n"
+        "    time.sleep(0.001)\n"
+        f"    if os.path.exists({str(go)!r}): break\n"
+        "print('last')\n"
+    )
+    await launcher.ensure(python("a", code))
+    await watcher.running("a")
+    log = world.attempt("a") / "log"
+
+    async def cut() -> None:
+        while not log.exists() or "[sailplane: " not in log.read_text():
+            await asyncio.sleep(0.01)
+
+    await soon(cut())  # while it runs
+    go.touch()
+    assert (await watcher.ended("a")).phase is PodPhase.SUCCEEDED
+    text = await read_log(launcher.log(NAMESPACE, "a", ""))
+    assert text.startswith("first\nxxx")
+    kept, _, note = text.partition("\n[sailplane: ")
+    assert len(kept) == 10_000
+    assert note == "the log has reached its limit, nothing after this is kept]\n"
+    assert log.stat().st_size == len(text)
+
+
+async def test_a_burst_of_output_right_before_the_end_is_cut_too(world: PodWorld) -> None:
+    launcher, watcher = await world.start(log_bytes_max=10_000)
+    await launcher.ensure(python("a", "print('x' * 1_000_000)"))
+    await launcher.ensure(python("b", "print('x' * 9_999)"))
+    for name in ("a", "b"):
+        assert (await watcher.ended(name)).phase is PodPhase.SUCCEEDED
+    assert (await read_log(launcher.log(NAMESPACE, "a", ""))).startswith("x" * 10_000 + "\n[sailplane: ")
+    assert (world.attempt("a") / "log").stat().st_size < 10_100
+    assert await read_log(launcher.log(NAMESPACE, "b", "")) == "x" * 9_999 + "\n"
+
+
 async def test_following_a_log_ends_with_the_pod(world: PodWorld) -> None:
     launcher, watcher = await world.start()
     go = world.directory / "go"

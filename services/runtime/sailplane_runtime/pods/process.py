@@ -30,11 +30,12 @@ from .changes import Changes
 from .command import Command, command_of
 from .hosts import Hosts
 from .python_envs import PythonEnvs
-from .sailplane_supervisor import COMMAND_NOT_FOUND
+from .sailplane_supervisor import COMMAND_NOT_FOUND, LOG_CUT
 from .supervisors import StartRequest, SupervisorProcess
 
 log = structlog.get_logger(__name__)
 
+LOG_BYTES_MAX = 64 * 1024 * 1024
 LOG_CHUNK_BYTES = 64 * 1024
 LOG_POLL_INTERVAL_S = 0.1
 SETTLE_INTERVAL_S = 0.02
@@ -53,6 +54,7 @@ class ProcessLauncher:
     `python_envs` maps globs of images to Python environments; `*` is the default, without which it is the
     environment of this process. `warm` permits starting Python entry points by fork. `blobs` is needed for
     containers that read their inputs from files. `path` is searched for programs after the Python environment's own.
+    Of the output of an attempt the first `log_bytes_max` bytes are kept.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class ProcessLauncher:
         blobs: BlobStore | None = None,
         termination_grace_s: float = 30.0,
         path: str | None = None,
+        log_bytes_max: int = LOG_BYTES_MAX,
     ) -> None:
         self._root = data_dir.absolute() / "pods"
         self._clock = clock
@@ -74,6 +77,7 @@ class ProcessLauncher:
         self._blobs = blobs
         self._termination_grace_s = termination_grace_s
         self._path = path or os.environ.get("PATH", os.defpath)
+        self._log_bytes_max = log_bytes_max
         self._node_name = socket.gethostname()
         self._attempts: dict[_Key, Attempt] = {}
         self._waiting: deque[Attempt] = deque()
@@ -155,10 +159,10 @@ class ProcessLauncher:
             raise NotFound("pod", f"{namespace}/{name}")
         if container and container != attempt.container:
             raise NotFound("container", f"{namespace}/{name}/{container}")
-        position = 0
+        position, end = 0, self._log_bytes_max + len(LOG_CUT)
         while True:
             is_over = attempt.ended.is_set()
-            while chunk := _read(attempt.files.log, position):
+            while chunk := _read(attempt.files.log, position, min(LOG_CHUNK_BYTES, end - position)):
                 position += len(chunk)
                 yield chunk
             if is_over or not follow:
@@ -278,7 +282,14 @@ class ProcessLauncher:
         files = attempt.files
         host.send(
             StartRequest(
-                attempt.id, str(files.path), command.argv, command.program, command.env, str(files.work), script
+                attempt.id,
+                str(files.path),
+                command.argv,
+                command.program,
+                command.env,
+                str(files.work),
+                script,
+                self._log_bytes_max,
             )
         )
 
@@ -447,11 +458,11 @@ def _attempt(pod: Pod, files: AttemptFiles, ensured_at: datetime, command: Comma
     return Attempt(pod.namespace, pod.name, pod.primary_container, labels, files, ensured_at, command)
 
 
-def _read(path: Path, position: int) -> bytes:
+def _read(path: Path, position: int, bytes_max: int) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(position)
-            return file.read(LOG_CHUNK_BYTES)
+            return file.read(bytes_max)
     except FileNotFoundError:
         return b""
 

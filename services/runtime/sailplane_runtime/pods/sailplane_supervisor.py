@@ -9,7 +9,8 @@ threaded, since as a zygote (`sailplane_zygote`) it forks itself.
 As a zygote it imports flytekit first, and then runs Python entry points by fork. It speaks lines of JSON over the
 socket it was given:
 
-    in   {"id", "dir", "argv", "path", "env", "cwd", "script"}   start this; `script` is an entry point to run by fork
+    in   {"id", "dir", "argv", "path", "env", "cwd", "script", "log_bytes_max"}
+                                                     start this; `script` is an entry point to run by fork
     out  {"event": "ready"}                          modules are imported
          {"event": "unfit"}                          forking this process is not safe, so it executes what it is asked
          {"event": "started", "id", "pid", "start", "at"}
@@ -20,6 +21,9 @@ socket it was given:
 Each attempt has a directory `dir`. Whoever creates its file `claim` may start it, nobody else ever: so however often
 a start is asked for, and by however many control planes, there's one process. When the other side of the socket
 closes, the supervisor takes no more requests, stays until its last process has ended, and exits.
+
+An attempt writes to its log by itself, so that nothing of it ever waits for a supervisor. A log that grew beyond its
+limit is cut back to it now and then, with a line that says so at its end.
 """
 
 from __future__ import annotations
@@ -49,6 +53,10 @@ CLAIM, EXIT, LOG = "claim", "exit", "log"
 COMMAND_NOT_FOUND = "CommandNotFound"
 READ_BYTES = 1 << 18
 
+LOG_CUT = b"\n[sailplane: the log has reached its limit, nothing after this is kept]\n"
+LOG_LOOK_INTERVAL_S = 0.5
+"""Between two looks at the sizes of logs. What is written in between is on the disk until the next."""
+
 NICENESS = 5
 """Of tasks: however many want to run, the control plane still answers, and so does the machine."""
 
@@ -77,6 +85,20 @@ def write_exit(directory: str, record: dict[str, Any]) -> None:
         with open(f"{path}.tmp", "w") as file:
             file.write(json.dumps(record) + "\n")
         os.replace(f"{path}.tmp", path)
+
+
+def bound_log(directory: str, bytes_max: int) -> None:
+    """Cut the log back to its limit if it grew beyond it. Who appends to it goes on behind what is left."""
+    path = os.path.join(directory, LOG)
+    with contextlib.suppress(OSError):
+        if os.lstat(path).st_size <= bytes_max + len(LOG_CUT):
+            return
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            os.ftruncate(fd, bytes_max)
+            os.write(fd, LOG_CUT)
+        finally:
+            os.close(fd)
 
 
 def spawn(request: dict[str, Any]) -> int:
@@ -110,6 +132,7 @@ class Supervisor:
         self.running: dict[int, tuple[dict[str, Any], float]] = {}
         self.received = b""
         self.unsent = b""
+        self.look_at = 0.0
         self.wakeup, self.wakeup_in = os.pipe()
         for fd in (self.wakeup, self.wakeup_in):
             os.set_blocking(fd, False)
@@ -130,6 +153,14 @@ class Supervisor:
                     if happened & ~select.POLLOUT:
                         self.receive()
             self.reap()
+            self.bound_logs()
+
+    def bound_logs(self) -> None:
+        """Keep the logs of what is running within their limits, one look every `LOG_LOOK_INTERVAL_S`."""
+        if time.monotonic() >= self.look_at:
+            self.look_at = time.monotonic() + LOG_LOOK_INTERVAL_S
+            for request, _ in self.running.values():
+                bound_log(request["dir"], request["log_bytes_max"])
 
     def wait(self) -> list[tuple[int, int]]:
         """What happened: pairs of descriptor and poll mask. An idle zygote uses the time to import a little more."""
@@ -144,7 +175,7 @@ class Supervisor:
             if not self.zygote.import_more():
                 self.zygote = None
                 self.send(event="unfit")
-        return poll.poll()
+        return poll.poll(LOG_LOOK_INTERVAL_S * 1000 if self.running else None)
 
     def receive(self) -> None:
         """Read what came and carry out each whole line of it."""
@@ -253,6 +284,7 @@ class Supervisor:
 
     def ended(self, request: dict[str, Any], record: dict[str, Any]) -> None:
         """Write the exit record, then tell."""
+        bound_log(request["dir"], request["log_bytes_max"])
         try:
             write_exit(request["dir"], record)
         except OSError as error:

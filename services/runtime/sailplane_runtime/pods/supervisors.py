@@ -41,7 +41,8 @@ class StartRequest:
     path: str
     env: Mapping[str, str]
     cwd: str
-    script: str = ""
+    script: str
+    log_bytes_max: int
 
     def line(self) -> bytes:
         """As it goes over the socket."""
