@@ -37,3 +37,7 @@ def test_a_failure_inside_fails_the_dynamic_node_with_the_users_error(runs: Runs
     nodes = tree(done)
     assert node_phase(nodes["n0"]) == "FAILED"
     assert node_phase(nodes["n0-0-dn3"]) == "FAILED"
+
+
+def test_every_other_kind_within_a_dynamic_node(runs: Runs) -> None:
+    assert runs.results("dynamics.every_kind", {"n": 3}, {"n": 1}) == [[6, 12, 5, 144], [2, 4, 0, 4]]

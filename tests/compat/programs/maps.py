@@ -27,6 +27,13 @@ def square(x: int) -> int:
 
 
 @task
+def positive(x: int) -> None:
+    """Refuses negative numbers, and gives nothing."""
+    if x < 0:
+        raise ValueError(f"{x} is negative")
+
+
+@task
 def scaled(x: int, factor: int, names: list[str]) -> str:
     """Takes one mapped input and two that are the same for all."""
     return f"{names[x % len(names)]}{factor * x}"
@@ -125,9 +132,9 @@ def lenient(xs: list[int]) -> tuple[list[int | None], int]:
 
 
 @workflow
-def enough(xs: list[int]) -> list[int | None]:
+def enough(xs: list[int]) -> None:
     """Two items have to succeed, whatever their number."""
-    return map_task(square, min_successes=2, min_success_ratio=0.1)(x=xs)
+    map_task(positive, min_successes=2, min_success_ratio=None)(x=xs)
 
 
 @workflow
