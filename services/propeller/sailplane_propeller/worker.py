@@ -176,7 +176,7 @@ class Worker:
                 if live.is_parked:
                     break
                 if definition is None:
-                    log.warning("observation_of_unknown_execution", execution=str(live.id))
+                    await self._end_unstarted(live, batch)
                     return
                 seen = [one.observation for one in batch]
                 await self._complete_plan(definition.plan, seen)
@@ -233,9 +233,24 @@ class Worker:
         await self._write(live, lambda tx: records.save(tx, stored.start, stored.state, transition))
         self.hand_out(live, transition.commands)
 
+    async def _end_unstarted(self, live: Live, batch: Sequence[Seen]) -> None:
+        """An execution that is not known here can be aborted too: it has ended then, and an order to start is too late.
+
+        Its order may have been lost with this service's tables, while admin still waits for its end.
+        """
+        abort = next((one.observation for one in batch if isinstance(one.observation, AbortRequested)), None)
+        if abort is None or await self._load(live) is not None:
+            log.warning("observation_of_unknown_execution", execution=str(live.id))
+            return
+        never = queue_pb2.Start()
+        state = self._fresh(live, never)
+        transition = end_parked(state, abort, self._ports.clock.now())
+        await self._ports.store.write(lambda tx: records.save(tx, never, state, transition))
+
     async def _definition(self, live: Live, batch: Sequence[Seen]) -> Definition | None:
-        if live.loaded is None:
-            await self._reload(live)
+        """The execution, loaded or begun. None when it is not known, or has ended before it began."""
+        if live.loaded is None and await self._reload(live):
+            return None
         if live.loaded is None and not live.is_parked:
             start = next((seen.start for seen in batch if seen.start is not None), None)
             if start is None:
@@ -251,12 +266,17 @@ class Worker:
     def _fresh(self, live: Live, start: queue_pb2.Start) -> ExecutionState:
         return ExecutionState(records.start_info(live.id, start, self._root_uri, self._ports.settings))
 
-    async def _reload(self, live: Live) -> None:
+    async def _reload(self, live: Live) -> bool:
+        """Take it from the tables, if it is there. True when it has ended before it began."""
         stored = await self._load(live)
-        if stored is not None:
-            live.is_parked = stored.is_parked
-            if not stored.is_parked:
-                await self._enter(live, stored.start, stored.state)
+        if stored is None:
+            return False
+        if not stored.start.HasField("workflow_id"):
+            return True
+        live.is_parked = stored.is_parked
+        if not stored.is_parked:
+            await self._enter(live, stored.start, stored.state)
+        return False
 
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
         plan = Plan(await self._definitions.closure(EntityId.of(start.workflow_id)))

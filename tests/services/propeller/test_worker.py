@@ -191,6 +191,25 @@ async def test_a_parked_execution_can_be_aborted(ports: PropellerPorts) -> None:
     intake.cancel()
 
 
+async def test_an_execution_that_never_started_can_be_aborted_and_then_never_starts(ports: PropellerPorts) -> None:
+    for _ in range(2):
+        running = engine(ports)
+        confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
+        intake = asyncio.create_task(running.worker.run())
+        await ports.queue.publish([abort_message()])
+        assert list(await anext(confirmations)) == [f"abort:{X}"]
+        await ports.queue.publish([start_message()])
+        assert list(await anext(confirmations)) == [f"start:{X}"]
+        intake.cancel()
+        assert running.handed == []
+        found = await stored(ports)
+        assert (found.state.header.phase, found.state.header.abort_cause) == (ExecutionPhase.ABORTED, "enough")
+        assert not found.is_parked
+        [told] = await ports.store.pending(records.EVENTS_TOPIC)
+        [event] = queue_pb2.EventBatch.FromString(told.payload).events
+        assert (event.workflow.phase, event.workflow.error.message) == (ExecutionPhase.ABORTED, "enough")
+
+
 async def test_an_order_that_nobody_understands_ends_as_a_dead_letter(ports: PropellerPorts) -> None:
     running = engine(ports)
     intake = asyncio.create_task(running.worker.run())
