@@ -2,8 +2,7 @@
 
 In the happy path nothing depends on it. It finds Pods that should be running and that the launcher does not know
 (somebody removed them by hand): the attempt ended without a result. It asks admin about child executions whose end it
-was not told. And it removes the Pods of executions that
-ended long ago, or that this propeller never heard of.
+was not told. And it removes the Pods of executions that ended long ago, or that this propeller never heard of.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ import structlog
 from sailplane_core.errors import Unavailable
 from sailplane_core.ids import ExecutionId, pod_name
 from sailplane_core.machine import NodeState, Observation
+from sailplane_core.phases import NodePhase
 from sailplane_core.ports import PodPhase, PodStatus
 
 from . import children, records
@@ -109,10 +109,10 @@ class Sweeper:
 
 
 def _nodes_with_child(live: Live) -> list[NodeState]:
-    """The nodes whose child was started and has not been seen ended, with no command about them under way."""
+    """The nodes whose child was started or is being ended, with no command about them under way."""
     if live.loaded is None or live.is_parked:
         return []
     state = live.loaded.state
     nodes = [state.nodes[node_id] for node_id in (*state.active, *state.removing)]
-    started = [node for node in nodes if node.child_name and node.started_at is not None]
-    return [node for node in started if node.id not in live.chains]
+    awaited = [node for node in nodes if node.child_name and (node.removing or node.phase is NodePhase.RUNNING)]
+    return [node for node in awaited if node.id not in live.chains]
