@@ -5,6 +5,7 @@ from sailplane_core.ids import ExecutionId
 from sailplane_core.launch import Launch
 from sailplane_core.ports import Message
 from sailplane_protos.admin import execution_pb2, launch_plan_pb2
+from sailplane_protos.core import literals_pb2
 from sailplane_protos.propeller import queue_pb2
 
 TOPIC = "executions"
@@ -46,6 +47,13 @@ def abort(id: ExecutionId, cause: str, principal: str) -> Message:
     """End now."""
     order = queue_pb2.Abort(cause=cause, principal=principal)
     return _message("abort", id, queue_pb2.ExecutionCommand(execution_id=id.to_message(), abort=order))
+
+
+def signal_set(id: ExecutionId, signal_id: str, value: literals_pb2.Literal, digest: str) -> Message:
+    """A signal has its value; `digest` tells it from others that it may get."""
+    order = queue_pb2.SignalSet(signal_id=signal_id, value=value)
+    command = queue_pb2.ExecutionCommand(execution_id=id.to_message(), signal_set=order)
+    return _message(f"signal_set:{signal_id}:{digest}", id, command)
 
 
 def child_ended(

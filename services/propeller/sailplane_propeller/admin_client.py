@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from grpc import aio
 from sailplane_core.ids import EntityId, ExecutionId, ResourceType
-from sailplane_protos.admin import common_pb2, execution_pb2, launch_plan_pb2
-from sailplane_protos.core import compiler_pb2
-from sailplane_protos.service import admin_pb2_grpc
+from sailplane_protos.admin import common_pb2, execution_pb2, launch_plan_pb2, signal_pb2
+from sailplane_protos.core import compiler_pb2, identifier_pb2, literals_pb2, types_pb2
+from sailplane_protos.service import admin_pb2_grpc, signal_pb2_grpc
 from sailplane_runtime.grpc_errors import error_of
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ class AdminClient:
     def __init__(self, channel: aio.Channel) -> None:
         self._channel = channel
         self._admin = admin_pb2_grpc.AdminServiceStub(channel)
+        self._signals = signal_pb2_grpc.SignalServiceStub(channel)
 
     @classmethod
     def connect(cls, target: str) -> "AdminClient":
@@ -63,6 +64,15 @@ class AdminClient:
         """One execution."""
         request = execution_pb2.WorkflowExecutionGetRequest(id=id.to_message())
         return await _of_execution(id, self._admin.GetExecution(request, timeout=TIMEOUT_S))
+
+    async def signal(
+        self, execution: ExecutionId, signal_id: str, declared: types_pb2.LiteralType
+    ) -> literals_pb2.Literal | None:
+        """The value of a gate's signal, None while it has none; the signal is registered if it was not."""
+        id = identifier_pb2.SignalIdentifier(signal_id=signal_id, execution_id=execution.to_message())
+        request = signal_pb2.SignalGetOrCreateRequest(id=id, type=declared)
+        signal = await _of_execution(execution, self._signals.GetOrCreateSignal(request, timeout=TIMEOUT_S))
+        return signal.value if signal.HasField("value") else None
 
     async def _get(self, call: Callable[..., Awaitable[T]], id: EntityId) -> T:
         request = common_pb2.ObjectGetRequest(id=id.to_message())

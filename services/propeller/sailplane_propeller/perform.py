@@ -15,6 +15,7 @@ from sailplane_core.errors import InvalidRequest, LimitReached, Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import (
+    AwaitSignal,
     BindingFailed,
     BindInputs,
     BuildGraph,
@@ -34,11 +35,12 @@ from sailplane_core.machine import (
     RemovePod,
     SetTimer,
     TakeBranch,
+    TakeSignal,
     TerminateChild,
 )
 from sailplane_protos.core import catalog_pb2
 
-from . import child_nodes, graph_nodes, records, task_pods
+from . import child_nodes, gate_nodes, graph_nodes, records, task_pods
 from .live import Live
 from .timers import Timers
 from .tools import Hand, LastHand, Tools
@@ -55,6 +57,8 @@ HANDS: Mapping[type[Command], Hand] = {
     GatherItems: graph_nodes.gather_items,
     BuildGraph: graph_nodes.build_graph,
     LaunchPod: task_pods.launch,
+    AwaitSignal: gate_nodes.take_signal,
+    TakeSignal: gate_nodes.take_signal,
     LaunchChild: child_nodes.launch,
 }
 LAST_HANDS: Mapping[type[Command], LastHand] = {

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sailplane_core.ids import ExecutionId
 from sailplane_core.ports import BlobStore, Clock, PodLauncher, Queue
+from sailplane_protos.core import literals_pb2, types_pb2
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
 
@@ -76,6 +78,15 @@ class PropellerSettings:
 
 class AdminPort(DefinitionSource, Registry, ExecutionSource, Protocol):
     """Everything the engine asks of admin."""
+
+    async def signal(
+        self, execution: ExecutionId, signal_id: str, declared: types_pb2.LiteralType
+    ) -> literals_pb2.Literal | None:
+        """The value of a gate's signal, None while it has none; the signal is registered if it was not.
+
+        Raises `Unavailable`.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

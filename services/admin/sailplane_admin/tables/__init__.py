@@ -1,7 +1,7 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
 from .base import metadata, time_us, timestamp_of
-from .executions import execution_tags, executions, external_resources, node_executions, task_executions
+from .executions import execution_tags, executions, external_resources, node_executions, signals, task_executions
 from .registry import (
     description_entities,
     launch_plans,
@@ -21,6 +21,7 @@ __all__ = [
     "named_entities",
     "node_executions",
     "projects",
+    "signals",
     "task_executions",
     "tasks",
     "time_us",

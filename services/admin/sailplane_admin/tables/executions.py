@@ -150,3 +150,14 @@ execution_tags = Table(
     Index("execution_tags_of_execution", "execution_project", "execution_domain", "execution_name"),
     Index("execution_tags_by_key", "key", "value"),
 )
+
+signals = Table(
+    "signals",
+    metadata,
+    id_column(),
+    *_execution_key(),
+    Column("signal_id", String(255), nullable=False, comment="chosen by the author of the workflow"),
+    Column("type", LargeBinary, nullable=False, comment="core.LiteralType; never changes"),
+    Column("value", LargeBinary, comment="core.Literal, once somebody has given it"),
+    UniqueConstraint("execution_project", "execution_domain", "execution_name", "signal_id", name="signals_id"),
+)

@@ -1,0 +1,37 @@
+"""Gates that wait for a signal: asking admin for it, and what its value makes of the gate."""
+
+from sailplane_core.failures import Failure, FailureKind, bounded_message
+from sailplane_core.machine import BindingFailed, NodeState, Observation, SignalTaken, scopes
+from sailplane_protos.core import literals_pb2, types_pb2
+
+from . import inputs
+from .live import Live
+from .tools import Tools, layout_of
+
+REJECTED = "ReceivedRejectSignal"
+"""Flyte's code."""
+
+
+async def take_signal(tools: Tools, live: Live, node: NodeState) -> Observation | None:
+    """`AwaitSignal` and `TakeSignal`: register the signal; if it has its value, write what the gate gives.
+
+    An approval passes on what the gate was given, a signal gives its value.
+    """
+    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
+    if isinstance(bound, Failure):
+        return BindingFailed(node.id, node.attempt, bound)
+    gate = scopes.spec_of(live.definition.plan, live.definition.state.nodes.__getitem__, node).gate_node
+    if gate.WhichOneof("condition") == "approve":
+        signal_id, declared = gate.approve.signal_id, types_pb2.LiteralType(simple=types_pb2.BOOLEAN)
+    else:
+        signal_id, declared = gate.signal.signal_id, gate.signal.type
+    value = await tools.ports.admin.signal(live.id, signal_id, declared)
+    if value is None:
+        return None
+    if gate.WhichOneof("condition") == "signal":
+        bound = literals_pb2.LiteralMap(literals={gate.signal.output_variable_name: value})
+    elif not value.scalar.primitive.boolean:
+        message = bounded_message(f"signal {signal_id!r} was rejected")
+        return SignalTaken(node.id, node.attempt, Failure(REJECTED, message, FailureKind.USER, retryable=False))
+    await tools.literals.write(layout_of(live).outputs_uri(node.id, node.attempt), bound)
+    return SignalTaken(node.id, node.attempt)
