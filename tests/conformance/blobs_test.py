@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -67,6 +68,39 @@ async def test_putting_again_replaces(blobs: BlobStore) -> None:
     await blobs.put(uri, b"first, and longer")
     await blobs.put(uri, b"second")
     assert await blobs.get(uri) == b"second"
+
+
+async def chunks_of(*chunks: bytes, error: Exception | None = None) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        await asyncio.sleep(0)
+    if error is not None:
+        raise error
+
+
+async def test_chunks_become_one_object_once_the_last_has_come(blobs: BlobStore) -> None:
+    uri = blobs.uri("a/b")
+    last = os.urandom(3_000_000)
+
+    async def watched() -> AsyncIterator[bytes]:
+        yield b"first"
+        assert await uris(blobs, blobs.uri("a")) == []
+        yield last
+
+    await blobs.put_stream(uri, watched())
+    assert await blobs.get(uri) == b"first" + last
+    await blobs.put_stream(uri, chunks_of())
+    assert await blobs.get(uri) == b""
+
+
+async def test_chunks_that_end_in_an_error_leave_everything_as_it_was(blobs: BlobStore) -> None:
+    old, new = blobs.uri("old"), blobs.uri("new")
+    await blobs.put(old, b"old")
+    for uri in (old, new):
+        with pytest.raises(PermissionError):
+            await blobs.put_stream(uri, chunks_of(b"some", error=PermissionError("theirs")))
+    assert await uris(blobs, blobs.uri("")) == [old]
+    assert await blobs.get(old) == b"old"
 
 
 @pytest.mark.parametrize("size", [100, INLINE_BYTES_MAX * 20])

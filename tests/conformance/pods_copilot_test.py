@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from conformance.conftest import soon
 from conformance.pods_world import NAMESPACE, PodWorld, Watcher, make_python_env, only, pod, read_log
 from google.protobuf import json_format
 from sailplane_core.dataconfig import ANNOTATION, DataConfig
-from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
+from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Unavailable
 from sailplane_core.ports import Pod, PodLauncher, PodPhase
 from sailplane_protos.core import errors_pb2, interface_pb2, literals_pb2
 from sailplane_runtime.blobs.files import FileBlobs
 from sailplane_runtime.blobs.signed_urls import UrlSigner
 from sailplane_runtime.clock import SystemClock
+from sailplane_runtime.pods import copilot
 
 
 @dataclass
@@ -232,13 +233,85 @@ class AwayFor(FileBlobs):
         return await super().get(uri, start=start, bytes_max=bytes_max)
 
 
+async def with_store(raw: Raw, kind: type[FileBlobs]) -> Raw:
+    """The same with a blob store of another kind on the same directory."""
+    blobs = kind(raw.world.directory / "blobs", UrlSigner(b"s" * 32), SystemClock())
+    launcher, watcher = await raw.world.restart(blobs=blobs)
+    return dataclasses.replace(raw, blobs=blobs, launcher=launcher, watcher=watcher)
+
+
+class SmallPuts(FileBlobs):
+    """A blob store that takes large objects only in pieces."""
+
+    async def put(self, uri: str, data: bytes) -> None:
+        assert len(data) < 1_000_000
+        await super().put(uri, data)
+
+    async def put_stream(self, uri: str, chunks: AsyncIterable[bytes]) -> None:
+        async def looked_at() -> AsyncIterator[bytes]:
+            async for chunk in chunks:
+                assert len(chunk) <= copilot.CHUNK_BYTES
+                yield chunk
+
+        await super().put_stream(uri, looked_at())
+
+
+async def test_a_large_file_comes_out_in_pieces(raw: Raw) -> None:
+    small = await with_store(raw, SmallPuts)
+    size = 2 * copilot.CHUNK_BYTES + 5
+    script = f"head -c {size} /dev/zero > /var/outputs/o"
+    await small.launcher.ensure(small.pod("p", script, {"o": {"blob": {}}}))
+    assert (await small.watcher.ended("p")).phase is PodPhase.SUCCEEDED
+    blob = (await small.outputs("p"))["o"].scalar.blob
+    assert (await small.blobs.head(blob.uri)).size_bytes == size
+
+
+async def test_a_file_that_cannot_be_read_is_the_users_error(raw: Raw) -> None:
+    await raw.launcher.ensure(raw.pod("p", "mkfifo /var/outputs/o", {"o": {"blob": {}}}))
+    await raw.watcher.ended("p")
+    assert (await raw.error("p")).code == "OutputUploadFailed"
+
+
+async def test_a_value_stored_apart_goes_in_as_itself(raw: Raw) -> None:
+    value = json_format.ParseDict({"collection": {"literals": [primitive(integer=7)]}}, literals_pb2.Literal())
+    apart = raw.blobs.uri("made/o0_offloaded_metadata.pb")
+    await raw.blobs.put(apart, value.SerializeToString())
+    await raw.inputs(xs={"offloadedMetadata": {"uri": apart}})
+    await raw.launcher.ensure(raw.pod("p", "cat /var/inputs/xs/0 /var/inputs/inputs.json"))
+    assert (await raw.watcher.ended("p")).phase is PodPhase.SUCCEEDED
+    assert await raw.log("p") == '7{"xs": [7]}'
+
+
+class NoRoom(FileBlobs):
+    """A blob store with room for small objects only, and for none the first few times."""
+
+    times_full = 2
+
+    async def put(self, uri: str, data: bytes) -> None:
+        if uri.endswith("error.pb") and self.times_full:
+            self.times_full -= 1
+            raise LimitReached("disk space")
+        await super().put(uri, data)
+
+    async def put_stream(self, uri: str, chunks: AsyncIterable[bytes]) -> None:
+        raise LimitReached("disk space")
+
+
+async def test_outputs_that_find_no_room_are_the_systems_error(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sailplane_runtime.pods.process.RESTART_PAUSE_S", 0.01)
+    full = await with_store(raw, NoRoom)
+    await full.launcher.ensure(full.pod("p", "touch /var/outputs/o", {"o": {"blob": {}}}))
+    await full.watcher.ended("p")
+    error = await full.error("p")
+    assert (error.code, error.origin) == ("OutputUploadFailed", 2)
+    assert "disk space" in error.message
+
+
 async def test_a_blob_store_that_is_away_is_waited_for(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sailplane_runtime.pods.process.RESTART_PAUSE_S", 0.01)
-    blobs = AwayFor(raw.world.directory / "blobs", UrlSigner(b"s" * 32), SystemClock())
-    launcher, watcher = await raw.world.restart(blobs=blobs)
-    away = dataclasses.replace(raw, blobs=blobs, launcher=launcher, watcher=watcher)
-    await launcher.ensure(away.pod("p", "echo ran"))
-    assert (await soon(watcher.ended("p"))).phase is PodPhase.SUCCEEDED
+    away = await with_store(raw, AwayFor)
+    await away.launcher.ensure(away.pod("p", "echo ran"))
+    assert (await soon(away.watcher.ended("p"))).phase is PodPhase.SUCCEEDED
 
 
 async def test_without_a_blob_store_such_a_container_is_refused(raw: Raw) -> None:

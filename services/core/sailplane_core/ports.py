@@ -5,7 +5,7 @@ Each port has an implementation for a cluster and one for a laptop, and one conf
 implementation in `sailplane_runtime.store`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -223,6 +223,13 @@ class BlobStore(Protocol):
 
     async def put(self, uri: str, data: bytes) -> None:
         """Store it, replacing what was there."""
+        ...
+
+    async def put_stream(self, uri: str, chunks: AsyncIterable[bytes]) -> None:
+        """Store what the chunks make up together, replacing what was there; nothing, if they end in an error.
+
+        For what is too large to be held in memory. Errors of the chunks are passed on as they are.
+        """
         ...
 
     async def get(self, uri: str, *, start: int = 0, bytes_max: int | None = None) -> bytes:

@@ -12,9 +12,9 @@ from sailplane_core.machine import NodeKind, NodeState, scopes
 from sailplane_core.plan import Graph
 from sailplane_core.ports import BlobStore
 from sailplane_protos.core import literals_pb2, types_pb2
+from sailplane_runtime.blobs.offloaded import onload
 
 from .live import Definition, Live
-from .offloaded import onload
 
 LITERALS_BYTES_MAX = 64 * 1024 * 1024
 """How much of what nodes wrote is kept in memory for the nodes after them."""

@@ -6,9 +6,9 @@ import pytest
 from core.types.samples import INT, list_of
 from sailplane_core.errors import InvalidRequest
 from sailplane_propeller.inputs import Literals
-from sailplane_propeller.offloaded import onload
 from sailplane_protos.core import literals_pb2
 from sailplane_runtime.blobs.files import FileBlobs
+from sailplane_runtime.blobs.offloaded import onload
 from sailplane_runtime.blobs.signed_urls import UrlSigner
 from sailplane_runtime.clock import SystemClock
 
@@ -59,8 +59,11 @@ async def test_what_cannot_be_read_is_named(blobs: FileBlobs) -> None:
     await blobs.put(uri, b"\xff\xff")
     with pytest.raises(InvalidRequest, match=r"is not a core\.Literal"):
         await onload(blobs, apart(uri))
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match="not in this store"):
         await onload(blobs, apart("/etc/hostname"))
+    await blobs.put(uri, apart(uri).SerializeToString())
+    with pytest.raises(InvalidRequest, match="stored elsewhere"):
+        await onload(blobs, apart(uri))
 
 
 async def test_a_value_that_was_read_is_remembered_apart_from_maps(blobs: FileBlobs) -> None:

@@ -12,7 +12,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,6 +70,18 @@ class FileBlobs:
             self._put(path, data)
         else:
             await asyncio.to_thread(self._put, path, data)
+
+    async def put_stream(self, uri: str, chunks: AsyncIterable[bytes]) -> None:
+        """Store what the chunks make up together. Raises what `put` raises, and what the chunks raise."""
+        path = self._path(uri)
+        with as_our_errors(path):
+            descriptor, incoming = self.open_incoming()
+        with unlinked_on_failure(descriptor, incoming):
+            async for chunk in chunks:
+                with as_our_errors(path):
+                    await asyncio.to_thread(_write, descriptor, chunk)
+            with as_our_errors(path):
+                await asyncio.to_thread(self.publish, descriptor, incoming, path)
 
     async def get(self, uri: str, *, start: int = 0, bytes_max: int | None = None) -> bytes:
         """The bytes from `start`, at most `bytes_max`; empty beyond the end. Raises `NotFound`, `InvalidRequest`."""

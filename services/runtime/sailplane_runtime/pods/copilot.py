@@ -13,18 +13,20 @@ Everything here can be done again after a crash.
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
 from sailplane_core.dataconfig import DataConfig
-from sailplane_core.errors import InvalidRequest, NotFound
+from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Unavailable
 from sailplane_core.layout import ERROR, OUTPUTS
 from sailplane_core.literal_parse import parse
 from sailplane_core.literal_text import Json, json_value, text
 from sailplane_core.ports import BlobStore, Pod
 from sailplane_protos.core import errors_pb2, execution_pb2, literals_pb2, types_pb2
 
+from ..blobs.offloaded import onload
 from .attempt_files import AttemptFiles
 from .command import data_config_of
 
@@ -68,7 +70,7 @@ async def download(blobs: BlobStore, config: DataConfig, files: AttemptFiles) ->
 
 
 async def deliver(blobs: BlobStore, config: DataConfig, files: AttemptFiles, exit_code: int) -> None:
-    """Store the outputs, or the error that there is instead. Raises `Unavailable`."""
+    """Store the outputs, or the error that there is instead: no room for them is one. Raises `Unavailable`."""
     try:
         error = _user_error(files)
         if error is None and exit_code == 0 and config.outputs.get("variables"):
@@ -76,9 +78,14 @@ async def deliver(blobs: BlobStore, config: DataConfig, files: AttemptFiles, exi
             await blobs.put(f"{config.output_prefix}/{OUTPUTS}", outputs.SerializeToString())
     except (InvalidRequest, NotFound, OSError) as problem:
         error = error_document(UPLOAD_FAILED, str(problem), _Origin.USER)
+    except LimitReached as problem:
+        error = error_document(UPLOAD_FAILED, str(problem), _Origin.SYSTEM)
     if error is not None:
-        await blobs.put(f"{config.output_prefix}/{ERROR}", error.SerializeToString())
-    files.delivered.touch()
+        await _report(blobs, config, error)
+    try:
+        files.delivered.touch()
+    except OSError as problem:
+        raise Unavailable(f"the directory of the attempt ({problem})") from problem
 
 
 def error_document(
@@ -91,8 +98,15 @@ def error_document(
 
 async def report_download_failure(blobs: BlobStore, config: DataConfig, problem: Exception) -> None:
     """Say in the attempt's error document that its inputs could not be put in place."""
-    error = error_document(DOWNLOAD_FAILED, str(problem), _Origin.SYSTEM)
-    await blobs.put(f"{config.output_prefix}/{ERROR}", error.SerializeToString())
+    await _report(blobs, config, error_document(DOWNLOAD_FAILED, str(problem), _Origin.SYSTEM))
+
+
+async def _report(blobs: BlobStore, config: DataConfig, error: errors_pb2.ErrorDocument) -> None:
+    """Store the error; where not even that has room, the attempt waits until it has."""
+    try:
+        await blobs.put(f"{config.output_prefix}/{ERROR}", error.SerializeToString())
+    except LimitReached as full:
+        raise Unavailable(f"room for an error document ({full})") from full
 
 
 async def _write(blobs: BlobStore, path: Path, literal: literals_pb2.Literal) -> None:
@@ -109,6 +123,9 @@ async def _write(blobs: BlobStore, path: Path, literal: literals_pb2.Literal) ->
                 await _write(blobs, path / name, element)
         case "scalar":
             await _write_scalar(blobs, path, literal)
+        case "offloaded_metadata":
+            literal.CopyFrom(await onload(blobs, literal))
+            await _write(blobs, path, literal)
         case _:
             path.write_text(text(literal))
 
@@ -204,10 +221,16 @@ async def _read_output(
 
 async def _store(blobs: BlobStore, uri: str, path: Path) -> None:
     if path.is_file():
-        await blobs.put(uri, await asyncio.to_thread(path.read_bytes))
+        await blobs.put_stream(uri, _chunks(path))
         return
     for entry in sorted(path.iterdir()):
         await _store(blobs, f"{uri}/{entry.name}", entry)
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk
 
 
 def _check_name(name: str) -> None:

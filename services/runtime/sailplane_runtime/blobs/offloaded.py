@@ -1,4 +1,4 @@
-"""Values that a task stored apart because they are large: read where the engine has to look into them.
+"""Values that a task stored apart because they are large: read where somebody has to look into them.
 
 flytekit leaves such a value in a file of its own beside `outputs.pb`, which then only says where it lies. Whoever
 passes the value on passes that on; only elements, attributes and comparisons need the value itself.
@@ -18,7 +18,8 @@ async def onload(
 ) -> literals_pb2.Literal:
     """The value itself, if it was stored apart, else `literal`.
 
-    Raises `InvalidRequest` if it is gone, damaged, outside the blob store or too large, and `Unavailable`.
+    Raises `InvalidRequest` if it is gone, damaged, outside the blob store, too large, or again only says where the
+    value lies; and `Unavailable`.
     """
     if not literal.HasField("offloaded_metadata"):
         return literal
@@ -30,6 +31,9 @@ async def onload(
     if len(data) > bytes_max:
         raise InvalidRequest(f"the value stored at {uri} has more than {bytes_max} bytes, too many to look into it")
     try:
-        return literals_pb2.Literal.FromString(data)
+        value = literals_pb2.Literal.FromString(data)
     except DecodeError as error:
         raise InvalidRequest(f"what is stored at {uri} ({len(data)} bytes) is not a core.Literal") from error
+    if value.HasField("offloaded_metadata"):
+        raise InvalidRequest(f"the value stored at {uri} says that it is stored elsewhere")
+    return value
