@@ -33,6 +33,9 @@ class PropellerSettings:
     pod_retention_s: float = 24 * 3600.0
     """How long an ended execution's Pods, and with them their logs, are kept."""
 
+    pods_kept_max: int = 10_000
+    """How many Pods there may be before those that ended first are removed, even of executions that go on."""
+
     output_bytes_max: int = 64 * 1024 * 1024
     """A larger `outputs.pb` fails its node. Flyte stops at 2 MiB; large values belong into files."""
 

@@ -5,8 +5,8 @@ In the happy path nothing depends on it. It finds Pods that should be running an
 was not told. And it removes the Pods of executions that ended long ago, or that this propeller never heard of.
 """
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
@@ -26,6 +26,10 @@ log = structlog.get_logger(__name__)
 
 EXECUTIONS_AT_ONCE = 1000
 """Of one query; SQLite takes 32,766 parameters."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_Pod = tuple[str, str]
+"""Namespace and name."""
 
 
 class Sweeper:
@@ -91,21 +95,47 @@ class Sweeper:
         ]
 
     async def _remove_old(self) -> None:
-        before = self._ports.clock.now() - timedelta(seconds=self._ports.settings.pod_retention_s)
-        owners = {pod: owner for pod, status in self._watcher.latest.items() if (owner := owner_of(status))}
-        ids = sorted({str(execution) for execution in owners.values()})
-        if not ids:
-            return
-        known: set[str] = set()
-        ended: set[str] = set()
+        """Remove the Pods of what ended long ago and of what nobody knows, and of all others that ended the oldest."""
+        settings, now = self._ports.settings, self._ports.clock.now()
+        owners = {pod: str(owner) for pod, status in self._watcher.latest.items() if (owner := owner_of(status))}
+        ids = sorted(set(owners.values()))
+        known, ended, ended_long_ago = set[str](), set[str](), set[str]()
+        before = now - timedelta(seconds=settings.pod_retention_s)
         for start in range(0, len(ids), EXECUTIONS_AT_ONCE):
             some = ids[start : start + EXECUTIONS_AT_ONCE]
             known |= await self._ports.store.read(partial(records.known, ids=some))
-            ended |= await self._ports.store.read(partial(records.ended_before, when=before, ids=some))
-        for pod, execution in owners.items():
-            if str(execution) in ended or str(execution) not in known:
-                await self._ports.launcher.remove(*pod)
-                self._watcher.latest.pop(pod, None)
+            ended |= await self._ports.store.read(partial(records.ended_before, when=now, ids=some))
+            ended_long_ago |= await self._ports.store.read(partial(records.ended_before, when=before, ids=some))
+        old = [pod for pod, id in owners.items() if id in ended_long_ago or id not in known]
+        await self._remove(old)
+        left = {pod: id for pod, id in owners.items() if pod in self._watcher.latest}
+        if len(left) > settings.pods_kept_max:
+            await self._remove(self._surplus(left, ended))
+
+    def _surplus(self, owners: Mapping[_Pod, str], ended: Collection[str]) -> Sequence[_Pod]:
+        """The Pods that ended first, of those that ended and that no attempt under way needs: as many as are too many.
+
+        Those of executions that are not at hand are left alone: what they need is not known.
+        """
+        settled = set(ended)
+        needed: set[_Pod] = set()
+        for live in self._in_service():
+            if live.loaded is not None and not live.is_parked:
+                settled.add(str(live.id))
+                state = live.loaded.state
+                nodes = (state.nodes[node_id] for node_id in (*state.active, *state.removing))
+                needed |= {(live.namespace, pod_name(live.id, node.id, node.attempt)) for node in nodes}
+        over = [pod for pod, id in owners.items() if id in settled and pod not in needed and self._is_over(pod)]
+        over.sort(key=lambda pod: self._watcher.latest[pod].since or _LONG_AGO)
+        return over[: len(owners) - self._ports.settings.pods_kept_max]
+
+    def _is_over(self, pod: _Pod) -> bool:
+        return self._watcher.latest[pod].phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
+
+    async def _remove(self, pods: Iterable[_Pod]) -> None:
+        for pod in pods:
+            await self._ports.launcher.remove(*pod)
+            self._watcher.latest.pop(pod, None)
 
 
 def _nodes_with_child(live: Live) -> list[NodeState]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -18,7 +19,7 @@ from sailplane_propeller.ports import PropellerPorts
 from sailplane_propeller.sweeper import Sweeper
 from sailplane_propeller.watch import Watcher
 from sailplane_protos.propeller import service_pb2
-from services.propeller.conftest import Engine, X, engine, start_message
+from services.propeller.conftest import NOON, Engine, X, engine, start_message
 from services.propeller.test_worker import until
 
 
@@ -93,8 +94,9 @@ class Removals:
         self.removed.append(name)
 
 
-def sweeper_of(started: Engine, launcher: Removals) -> tuple[Sweeper, Watcher]:
-    ports = replace(started.ports, launcher=cast("PodLauncher", launcher))
+def sweeper_of(started: Engine, launcher: Removals, **settings: Any) -> tuple[Sweeper, Watcher]:
+    settled = replace(started.ports.settings, **settings)
+    ports = replace(started.ports, launcher=cast("PodLauncher", launcher), settings=settled)
     names = PodNames()
     for live in started.worker.in_service():
         names.enter(live)
@@ -136,3 +138,35 @@ async def test_pods_of_executions_that_nobody_knows_are_removed(started: Engine)
     watcher.take(status("ghost-a-0", "ghost"))
     await sweeper.sweep()
     assert launcher.removed == ["ghost-a-0"]
+
+
+def ended_pod(name: str, execution: str, second: int) -> PodStatus:
+    return replace(status(name, execution), phase=PodPhase.SUCCEEDED, since=NOON + timedelta(seconds=second))
+
+
+async def test_beyond_the_number_that_is_kept_the_pods_that_ended_first_are_removed(started: Engine) -> None:
+    launcher = Removals()
+    sweeper, watcher = sweeper_of(started, launcher, pods_kept_max=4)
+    watcher.latest = {
+        ("p-development", one.name): one
+        for one in [
+            ended_pod("x-a-0", "x", 0),  # of the attempt under way: its outcome may not be saved yet
+            status("x-old-0", "x"),  # runs
+            ended_pod("x-d-0", "x", 4),
+            ended_pod("x-c-0", "x", 3),
+            ended_pod("x-e-0", "x", 5),
+        ]
+    }
+    await sweeper.sweep()
+    assert launcher.removed == ["x-c-0"]
+    await sweeper.sweep()
+    assert launcher.removed == ["x-c-0"]
+
+
+async def test_pods_of_executions_that_are_not_at_hand_are_kept(started: Engine) -> None:
+    launcher = Removals()
+    sweeper, watcher = sweeper_of(started, launcher, pods_kept_max=0)
+    watcher.latest = {("p-development", "x-c-0"): ended_pod("x-c-0", "x", 3)}
+    started.worker.live(X).loaded = None
+    await sweeper.sweep()
+    assert launcher.removed == []
