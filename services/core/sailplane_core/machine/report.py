@@ -125,7 +125,9 @@ def _target_metadata(
     step: Step, node: NodeState, event: event_pb2.NodeExecutionEvent, catalog: bytes, job_spec_uri: str
 ) -> None:
     """What is told of some kinds of nodes only."""
-    if node.child_name and event.phase != NodePhase.QUEUED:
+    if node.child_name:
+        if node.started_at is None and event.phase != NodePhase.RECOVERED:
+            return  # the child may not exist, and clients that follow the link would fail
         event.workflow_node_metadata.execution_id.CopyFrom(_child_id(step, node))
     elif node.kind is NodeKind.TASK and event.phase != NodePhase.QUEUED:
         told = event.task_node_metadata
