@@ -137,16 +137,17 @@ def save(tx: Transaction, start: queue_pb2.Start, before: ExecutionState, transi
         tx.send(event_message(id, transition))
 
 
-def park(
-    tx: Transaction, start: queue_pb2.Start, state: ExecutionState, reason: str, evidence: str, at: datetime
-) -> None:
-    """Take an execution out of service, with what is needed to understand why. Its rows stay as they are."""
-    id = str(state.start.id)
-    fresh = _header_row(id, state.header) | {"start": start.SerializeToString()}
+def keep(tx: Transaction, start: queue_pb2.Start, state: ExecutionState) -> None:
+    """Save an execution that was never saved, without a transition."""
+    fresh = _header_row(str(state.start.id), state.header) | {"start": start.SerializeToString()}
     tx.connection.execute(upsert(executions).on_conflict_do_nothing(), fresh)
+
+
+def park(tx: Transaction, id: ExecutionId, reason: str, evidence: str, at: datetime) -> None:
+    """Take an execution out of service, with what is needed to understand why. Its rows stay as they are."""
     tx.connection.execute(
         update(executions)
-        .where(executions.c.id == id)
+        .where(executions.c.id == str(id))
         .values(parked_at=at, parked_reason=reason, parked_evidence=evidence)
     )
 

@@ -296,9 +296,12 @@ class Worker:
         live.is_parked = True
         reason = f"{type(error).__name__}: {error}"
         evidence = "\n".join([*(repr(seen.observation) for seen in batch), traceback.format_exc()])
-        start = live.loaded.start if live.loaded else next((one.start for one in batch if one.start), None)
-        if start is None:
-            return
-        state = live.loaded.state if live.loaded else self._fresh(live, start)
+        start = next((one.start for one in batch if one.start is not None), None)
         at = self._ports.clock.now()
-        await self._write(live, lambda tx: records.park(tx, start, state, reason, evidence, at))
+
+        def change(transaction: Transaction) -> None:
+            if start is not None:
+                records.keep(transaction, start, self._fresh(live, start))
+            records.park(transaction, live.id, reason, evidence, at)
+
+        await self._write(live, change)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
 
 import pytest
 from sailplane_core.failures import Failure, FailureKind
@@ -9,10 +11,10 @@ from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import LaunchFailed, LaunchPod, RemovePod, Started, TaskEnded
 from sailplane_core.phases import ExecutionPhase, NodePhase
 from sailplane_propeller import records
-from sailplane_propeller.ports import PropellerPorts
+from sailplane_propeller.ports import AdminPort, PropellerPorts
 from sailplane_propeller.worker import EXECUTIONS_TOPIC
 from sailplane_protos.propeller import queue_pb2
-from services.propeller.conftest import X, abort_message, engine, start_message
+from services.propeller.conftest import Shelf, X, abort_message, engine, start_message
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -168,6 +170,21 @@ async def test_a_broken_invariant_parks_one_execution_with_its_evidence(ports: P
             await asyncio.sleep(0.001)
     assert found.state.nodes["a"].phase is NodePhase.QUEUED
     intake.cancel()
+
+
+async def test_an_execution_that_cannot_be_taken_up_again_is_parked_where_one_sees_it(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    intake.cancel()
+    again = engine(replace(ports, admin=cast("AdminPort", Shelf({}))))
+    await again.worker.recover()
+    async with asyncio.timeout(5):
+        while not (found := await stored(ports)).is_parked:
+            await asyncio.sleep(0.001)
+    assert found.state.nodes["a"].phase is NodePhase.QUEUED
+    assert again.handed == []
 
 
 async def test_a_parked_execution_can_be_aborted(ports: PropellerPorts) -> None:
