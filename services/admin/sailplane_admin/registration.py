@@ -1,6 +1,5 @@
 """What registering a version means, the same for tasks, workflows and launch plans: versions are immutable."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
@@ -10,6 +9,7 @@ from sailplane_core.errors import DifferentStructure, IdenticalStructure, Invali
 from sailplane_core.ids import EntityId
 from sailplane_protos.admin import common_pb2, description_entity_pb2
 from sailplane_runtime.store.port import Store, Transaction
+from sailplane_runtime.threads import inline_or_thread
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, insert, text
 from sqlalchemy.exc import IntegrityError
 
@@ -18,8 +18,6 @@ from . import tables
 T = TypeVar("T")
 
 SHORT_DESCRIPTION_CHARS_MAX = 255
-INLINE_BYTES_MAX = 16 * 1024
-"""Compiling or comparing a message of this size takes some 20 ms, for which the event loop can wait."""
 
 _INSERT_NAME = text(
     "INSERT INTO named_entities"
@@ -59,11 +57,6 @@ def _refusal(kind: str, id: EntityId, before: Message, after: Message) -> Sailpl
     if structure.same(before, after):
         return IdenticalStructure(kind, str(id))
     return DifferentStructure(kind, str(id), structure.diff(before, after))
-
-
-async def inline_or_thread(size_bytes: int, compute: Callable[[], T]) -> T:
-    """Compute something about messages of this size: at once, or on a thread so that others are answered meanwhile."""
-    return compute() if size_bytes <= INLINE_BYTES_MAX else await asyncio.to_thread(compute)
 
 
 def register_name(

@@ -12,6 +12,7 @@ from sailplane_core.ids import EntityId, ResourceType
 from sailplane_protos.admin import common_pb2, launch_plan_pb2, workflow_pb2
 from sailplane_protos.core import compiler_pb2
 from sailplane_runtime.store.port import Transaction
+from sailplane_runtime.threads import inline_or_thread
 from sqlalchemy import Connection, insert, select
 
 from . import launch_plans, projects, tables, tasks
@@ -19,7 +20,6 @@ from .listing import Listing, fields_of, list_page
 from .ports import AdminPorts
 from .registration import (
     check_description,
-    inline_or_thread,
     is_version,
     put_description,
     refuse,

@@ -4,12 +4,14 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 from sailplane_core import dynamic
+from sailplane_core.compiler import Requirements
 from sailplane_core.errors import CompileFailed, InvalidRequest, InvariantBroken, NotFound
 from sailplane_core.failures import Failure, FailureKind, bounded_message
 from sailplane_core.ids import EntityId
 from sailplane_core.ports import BlobStore
 from sailplane_protos.admin import launch_plan_pb2
 from sailplane_protos.core import compiler_pb2, dynamic_job_pb2, interface_pb2
+from sailplane_runtime.threads import inline_or_thread
 
 JOB_BYTES_MAX = 64 * 1024 * 1024
 """A larger job fails its node. 50,000 nodes of one task take some 10 MiB."""
@@ -44,9 +46,15 @@ async def build(
     job = await _job_at(blobs, job_uri, job_bytes_max)
     if isinstance(job, Failure):
         return job
-    tasks, plans = await _registered(registry, job)
+    size_bytes = job.ByteSize()
+    needed = await inline_or_thread(size_bytes, lambda: dynamic.required_by(job))
+    tasks, plans = await _registered(registry, needed)
+
+    def compiled() -> compiler_pb2.CompiledWorkflowClosure:
+        return dynamic.compile_dynamic(id, job, interface, tasks, plans)
+
     try:
-        closure = dynamic.compile_dynamic(id, job, interface, tasks, plans)
+        closure = await inline_or_thread(size_bytes, compiled)
     except CompileFailed as error:
         return _failure(str(error))
     await blobs.put(closure_uri, closure.SerializeToString())
@@ -75,10 +83,9 @@ async def _job_at(blobs: BlobStore, uri: str, bytes_max: int) -> dynamic_job_pb2
 
 
 async def _registered(
-    registry: Registry, job: dynamic_job_pb2.DynamicJobSpec
+    registry: Registry, needed: Requirements
 ) -> tuple[dict[EntityId, compiler_pb2.CompiledTask], dict[EntityId, launch_plan_pb2.LaunchPlan]]:
     """What the job refers to, as far as it exists: the compiler says what is missing, and where."""
-    needed = dynamic.required_by(job)
     tasks: dict[EntityId, compiler_pb2.CompiledTask] = {}
     plans: dict[EntityId, launch_plan_pb2.LaunchPlan] = {}
     for id in needed.tasks:

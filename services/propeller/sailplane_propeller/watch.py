@@ -18,6 +18,7 @@ from sailplane_core.layout import Layout
 from sailplane_core.machine import Observation, TaskEnded, TaskProgressed
 from sailplane_core.phases import TaskPhase
 from sailplane_core.ports import PodPhase, PodStatus
+from sailplane_runtime.threads import inline_or_thread
 
 from .inputs import Literals
 from .live import Live
@@ -25,9 +26,6 @@ from .pods import Attempt, PodNames, declared_outputs
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
-
-INLINE_BYTES_MAX = 256 * 1024
-"""Outputs up to this size are looked at on the event loop, larger ones on a thread."""
 
 TRIES_MAX = 5
 """How often results are read again after an unexpected error before the attempt is given up."""
@@ -141,10 +139,8 @@ class Watcher:
         files = await self._files(layout, attempt)
         declared = declared_outputs(live, node)
         bytes_max = self._ports.settings.output_bytes_max
-        if files.outputs_bytes <= INLINE_BYTES_MAX:
-            verdict = task_result.judge(report, files, declared, bytes_max)
-        else:
-            verdict = await asyncio.to_thread(task_result.judge, report, files, declared, bytes_max)
+        size_bytes = max(files.outputs_bytes, files.error_bytes)
+        verdict = await inline_or_thread(size_bytes, lambda: task_result.judge(report, files, declared, bytes_max))
         failure = verdict if isinstance(verdict, Failure) else None
         if isinstance(verdict, task_result.Success) and not files.has_futures:
             self._literals.keep(

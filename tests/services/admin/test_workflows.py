@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sailplane_admin import launch_plans, named_entities, projects, registration, single_tasks, tables, tasks, workflows
+from sailplane_admin import launch_plans, named_entities, projects, single_tasks, tables, tasks, workflows
 from sailplane_admin.ports import AdminPorts, AdminSettings
 from sailplane_core.errors import (
     CompileFailed,
@@ -14,6 +14,7 @@ from sailplane_core.errors import (
 )
 from sailplane_core.ids import EntityId, ResourceType
 from sailplane_protos.admin import common_pb2, launch_plan_pb2, project_pb2, workflow_pb2
+from sailplane_runtime.threads import INLINE_BYTES_MAX
 from sqlalchemy import func, select
 
 from services.admin import registry_requests as requests
@@ -101,7 +102,7 @@ async def test_a_workflow_has_a_limit_of_nodes(ports: AdminPorts) -> None:
 
 async def test_a_large_workflow_is_registered_like_a_small_one(ports: AdminPorts) -> None:
     request = requests.workflow(tasks=["double"] * 1_000)
-    assert request.spec.ByteSize() > registration.INLINE_BYTES_MAX
+    assert request.spec.ByteSize() > INLINE_BYTES_MAX
     await workflows.create(ports, request)
     workflow = await workflows.get(ports, requests.get(request.id))
     assert len(workflow.closure.compiled_workflow.primary.template.nodes) == 1_002

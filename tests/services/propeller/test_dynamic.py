@@ -18,6 +18,7 @@ from sailplane_protos.core import compiler_pb2, dynamic_job_pb2, interface_pb2
 from sailplane_runtime.blobs.files import FileBlobs
 from sailplane_runtime.blobs.signed_urls import UrlSigner
 from sailplane_runtime.clock import SystemClock
+from sailplane_runtime.threads import INLINE_BYTES_MAX
 
 ID = core.workflow_id(X, "n0", 0)
 PLAN = EntityId(ResourceType.LAUNCH_PLAN, "p", "development", "plan", "1")
@@ -95,6 +96,21 @@ async def test_a_job_becomes_a_stored_closure_and_again_the_same(node: Node) -> 
     assert EntityId.of(built.primary.template.id) == ID
     assert await dynamic.load(node.blobs, node.layout.dynamic_closure_uri("n0", 0)) == built
     assert await node.build() == built
+
+
+async def test_a_large_job_is_built_like_a_small_one(node: Node) -> None:
+    written = job(**{f"d{index}": integer(index) for index in range(1000)})
+    written.tasks.append(task())
+    assert written.ByteSize() > INLINE_BYTES_MAX
+    await node.leave(written)
+    built = await node.build()
+    assert isinstance(built, compiler_pb2.CompiledWorkflowClosure)
+    assert len(built.primary.template.nodes) == 1002
+    written.nodes[500].id = "d501"
+    await node.leave(written)
+    again = await node.build()
+    assert isinstance(again, Failure)
+    assert "DuplicateId, Node Id: d501" in again.message
 
 
 async def test_what_the_task_wrote_in_the_closures_place_is_not_used(node: Node) -> None:

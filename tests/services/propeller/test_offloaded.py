@@ -6,6 +6,8 @@ import pytest
 from core.types.samples import INT, list_of
 from sailplane_core.errors import InvalidRequest
 from sailplane_propeller.inputs import Literals
+from sailplane_propeller.pods import default_envs
+from sailplane_propeller.ports import PropellerSettings
 from sailplane_protos.core import literals_pb2
 from sailplane_runtime.blobs.files import FileBlobs
 from sailplane_runtime.blobs.offloaded import onload
@@ -88,3 +90,9 @@ async def test_of_a_map_only_what_lies_elsewhere_is_replaced(blobs: FileBlobs) -
     assert given.literals["a"] == apart(uri)
     here = literals_pb2.LiteralMap(literals={"b": numbers(1)})
     assert await literals.values(here) is here
+
+
+def test_tasks_are_told_from_which_size_on_outputs_are_stored_apart() -> None:
+    envs = default_envs(PropellerSettings(task_envs={"A": "b"}))
+    assert envs == {"_F_L_MIN_SIZE_MB": "10", "_F_L_MAX_SIZE_MB": "1000", "A": "b"}
+    assert default_envs(PropellerSettings(offload_min_mib=0)) == {}
