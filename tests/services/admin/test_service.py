@@ -6,7 +6,7 @@ from typing import Any
 from sailplane_admin import events, execution_orders
 from sailplane_admin.handlers.admin_service import AdminHandlers
 from sailplane_admin.ports import AdminPorts
-from sailplane_admin.service import ADMIN_SERVICE, DATA_PROXY_SERVICE, Admin
+from sailplane_admin.service import ADMIN_SERVICE, DATA_PROXY_SERVICE, SIGNAL_SERVICE, Admin
 from sailplane_core.phases import ExecutionPhase
 from sailplane_core.ports import Message
 from sailplane_protos.admin import execution_pb2, version_pb2
@@ -68,9 +68,9 @@ async def test_an_order_that_was_not_carried_out_is_given_again_by_the_next_star
     await second.stop()
 
 
-async def test_the_version_and_both_services_are_told(ports: AdminPorts) -> None:
+async def test_the_version_and_the_services_are_told(ports: AdminPorts) -> None:
     admin = Admin(ports, MemoryQueue(ManualClock()))
-    assert {name for name, _ in admin.grpc_services()} == {ADMIN_SERVICE, DATA_PROXY_SERVICE}
+    assert {ADMIN_SERVICE, DATA_PROXY_SERVICE, SIGNAL_SERVICE} <= {name for name, _ in admin.grpc_services()}
     version = await handlers(admin).GetVersion(version_pb2.GetVersionRequest(), NOBODY)
     assert version.control_plane_version.Version == ports.settings.version
 
