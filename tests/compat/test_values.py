@@ -72,3 +72,17 @@ def test_a_deck_can_be_had_of_its_node(runs: Runs) -> None:
     link = runs.remote.client.get_download_artifact_signed_url("n0", PROJECT, DOMAIN, done.id.name)
     with urlopen(link.pre_signed_urls.signed_url[0]) as response:
         assert "<p>the number is 42</p>" in response.read().decode()
+
+
+def test_a_value_of_twelve_megabytes_is_stored_apart(runs: Runs) -> None:
+    done = runs.run("values.offloaded", {"megabytes": 12})
+    assert done.outputs["o1"] == 12 * 1024 * 1024
+    assert done.outputs.literals["o0"].offloaded_metadata.uri
+    assert len(done.outputs.get("o0", list[str])) == 12
+
+
+@pytest.mark.parametrize("megabytes", [3, 8])
+def test_a_value_too_large_to_be_inlined_is_fetched_from_where_it_lies(runs: Runs, megabytes: int) -> None:
+    done = runs.run("values.offloaded", {"megabytes": megabytes})
+    assert done.outputs["o1"] == megabytes * 1024 * 1024
+    assert done.outputs.get("o0", list[str]) == ["x" * 1024 * 1024] * megabytes

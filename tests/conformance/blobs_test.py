@@ -157,7 +157,7 @@ async def test_unusual_names(blobs: BlobStore, key: str) -> None:
     assert await blobs.get(uri) == b"x"
     assert await uris(blobs, blobs.uri("p")) == [uri]
     url = (await blobs.sign(uri, "GET", 60)).url
-    assert unquote(urlsplit(url).path) == f"/blobs/p/{key}"
+    assert unquote(urlsplit(url).path).endswith(f"/p/{key}")
 
 
 @pytest.mark.parametrize("key", ["..", "../x", "a/../../x", "a/..", "a/../b", "/../x", "a/b\0c"])

@@ -132,7 +132,7 @@ def _config(app: ASGIApp, settings: HttpSettings) -> uvicorn.Config:
         lifespan="off",
         loop="none",
         log_config=None,
-        access_log=False,  # query strings of signed URLs are credentials
+        access_log=False,  # paths of signed URLs are credentials
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,

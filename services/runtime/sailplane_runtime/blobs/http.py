@@ -2,7 +2,7 @@
 
 What stock clients need is little: plain 200 answers, no header demanded, ranges, empty bodies, any file name. A body
 is checked against the digest in the URL and against a `Content-MD5` header, and becomes visible only when complete.
-Answers never repeat anything of the request. Whoever serves these routes must not log their query strings: they are
+Answers never repeat anything of the request. Whoever serves these routes must not log their paths: they are
 credentials (uvicorn: `access_log=False`).
 """
 
@@ -45,20 +45,21 @@ def blob_routes(blobs: FileBlobs, *, upload_bytes_max: int = UPLOAD_BYTES_MAX) -
     """Routes for the URLs that `blobs.sign` gives. A body longer than `upload_bytes_max` is refused with 413."""
 
     async def serve(request: Request) -> Response:
-        key = request.path_params["key"]
+        said, _, key = request.path_params["signed"].partition("/")
         try:
-            if not blobs.signer.permits(request.method, key, request.query_params, blobs.clock.now()):
+            permission = blobs.signer.permission(key, said)
+            if permission is None or not permission.covers(request.method, blobs.clock.now()):
                 await _discard_body(request)
                 raise _Rejected(403, "the signature is wrong or expired, or not for this method")
             if request.method == "PUT":
-                return await _put(blobs, key, request, upload_bytes_max)
+                return await _put(blobs, key, request, permission.content_md5, upload_bytes_max)
             return _get(blobs, key)
         except _Rejected as rejected:
             return PlainTextResponse(str(rejected), rejected.status)
         except SailplaneError as error:
             return _error_response(error)
 
-    return [Route("/blobs/{key:path}", serve, methods=["GET", "PUT"])]
+    return [Route("/blobs/{signed:path}", serve, methods=["GET", "PUT"])]
 
 
 def _get(blobs: FileBlobs, key: str) -> Response:
@@ -71,8 +72,8 @@ def _get(blobs: FileBlobs, key: str) -> Response:
     return FileResponse(path, headers=HEADERS, media_type=media_type, stat_result=status)
 
 
-async def _put(blobs: FileBlobs, key: str, request: Request, bytes_max: int) -> Response:
-    digests = _wanted_digests(request)
+async def _put(blobs: FileBlobs, key: str, request: Request, content_md5: bytes, bytes_max: int) -> Response:
+    digests = _wanted_digests(request, content_md5)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > bytes_max:
         await _discard_body(request)
@@ -119,11 +120,9 @@ async def _discard_body(request: Request) -> None:
                 return
 
 
-def _wanted_digests(request: Request) -> list[bytes]:
+def _wanted_digests(request: Request, content_md5: bytes) -> list[bytes]:
     """Every digest that the body must have: the one the URL is bound to, the one the client announces."""
-    wanted: list[bytes] = []
-    if "md5" in request.query_params:
-        wanted.append(bytes.fromhex(request.query_params["md5"]))
+    wanted = [content_md5] if content_md5 else []
     if "content-md5" in request.headers:
         try:
             wanted.append(base64.b64decode(request.headers["content-md5"], validate=True))

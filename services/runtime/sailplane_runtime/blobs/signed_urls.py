@@ -1,9 +1,10 @@
 """URLs that carry their own permission: what may be done, to which object, until when, with which content.
 
-    <percent-encoded key>?expires=<seconds since the epoch>&md5=<hex, when bound>&method=GET&signature=<hex>
+    <method>-<seconds since the epoch>-<MD5 in hex, when bound>-<signature in hex>/<percent-encoded key>
 
 The signature is HMAC-SHA256 over all of it with a secret of this installation. Nothing else is looked at: clients send
-no credentials to a signed URL, and no header is asked of them.
+no credentials to a signed URL, and no header is asked of them. There is no query: fsspec, with which flytekit fetches
+what is too large to be inlined, takes a question mark for a pattern of file names.
 """
 
 import hashlib
@@ -13,10 +14,10 @@ import math
 import os
 import secrets
 import unicodedata
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from sailplane_core.errors import InvalidRequest, Refused
 
@@ -48,6 +49,20 @@ def load_secret(path: Path) -> bytes:
     return secret
 
 
+@dataclass(frozen=True)
+class Permission:
+    """What the holder of a URL may do to its object."""
+
+    method: str
+    expires_at_s: int
+    content_md5: bytes
+    """Of the one body that may be put; empty when any may."""
+
+    def covers(self, method: str, now: datetime) -> bool:
+        """Whether a request may be served now. `GET` covers `HEAD`."""
+        return self.method == ("GET" if method == "HEAD" else method) and now.timestamp() < self.expires_at_s
+
+
 class UrlSigner:
     """Signs and verifies with one secret."""
 
@@ -57,32 +72,27 @@ class UrlSigner:
         self._secret = secret
 
     def sign(self, method: str, key: str, expires_at: datetime, content_md5: bytes | None = None) -> str:
-        """Path and query of the URL, relative to where blobs are served."""
+        """Path of the URL, relative to where blobs are served."""
         if method not in METHODS:
             raise InvalidRequest.invalid("method", f"must be one of {', '.join(METHODS)}")
         if content_md5 is not None and len(content_md5) != 16:
             raise InvalidRequest.invalid("content_md5", "must have 16 bytes")
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in key):
             raise InvalidRequest.invalid("key", "it must be Unicode text without control characters")
-        query = {"expires": str(math.floor(expires_at.timestamp())), "method": method}
-        if content_md5 is not None:
-            query["md5"] = content_md5.hex()
-        query["signature"] = self._signature(key, query)
-        return f"{quote(key, safe='/')}?{urlencode(query)}"
+        said = f"{method}-{math.floor(expires_at.timestamp())}-{(content_md5 or b'').hex()}"
+        return f"{said}-{self._signature(key, said)}/{quote(key, safe='/')}"
 
-    def permits(self, method: str, key: str, query: Mapping[str, str], now: datetime) -> bool:
-        """Whether a request may be served: `key` as decoded from the path, `query` as decoded from the URL.
+    def permission(self, key: str, text: str) -> Permission | None:
+        """What the first segment of a URL's path permits for the key that follows it; None when we never signed that.
 
-        A `GET` permission covers `HEAD`.
+        Both as decoded from the path.
         """
-        signed = {name: query[name] for name in ("expires", "method", "md5") if name in query}
-        given = query.get("signature", "").encode(errors="replace")
-        if not hmac.compare_digest(self._signature(key, signed).encode(), given):
-            return False
-        covered = "GET" if method == "HEAD" else method
-        return covered == signed.get("method") and now.timestamp() < int(signed.get("expires", "0"))
+        said, _, given = text.rpartition("-")
+        if not hmac.compare_digest(self._signature(key, said).encode(), given.encode(errors="replace")):
+            return None
+        method, expires_at_s, md5 = said.split("-")
+        return Permission(method, int(expires_at_s), bytes.fromhex(md5))
 
-    def _signature(self, key: str, signed: Mapping[str, str]) -> str:
+    def _signature(self, key: str, said: str) -> str:
         # JSON keeps the parts apart, so that no two different permissions are the same text.
-        said = json.dumps(["sailplane-blob-1", key, sorted(signed.items())])
-        return hmac.digest(self._secret, said.encode(), hashlib.sha256).hex()
+        return hmac.digest(self._secret, json.dumps(["sailplane-blob-2", key, said]).encode(), hashlib.sha256).hex()
