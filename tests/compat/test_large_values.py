@@ -22,3 +22,4 @@ def test_a_list_over_ten_mebibytes_goes_on_to_the_next_task_and_can_be_taken_apa
     apart = done.outputs.literals["o2"].offloaded_metadata
     assert apart.size_bytes > 10 * 1024 * 1024
     assert [text[:3] for text in done.outputs["o2"]][-1] == "10-"
+    assert done.outputs["o3"] == [f"{index}-"[:2] for index in range(MEBIBYTES)]

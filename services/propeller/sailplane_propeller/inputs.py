@@ -33,10 +33,9 @@ class Literals:
         """The map at a URI; an empty URI is an empty map. Raises `NotFound`, `Unavailable`."""
         if not uri:
             return literals_pb2.LiteralMap()
-        kept = self._kept.get(uri)
+        kept = self._remembered(uri)
         if kept is not None:
-            self._kept.move_to_end(uri)
-            return kept[0]
+            return kept
         data = await self._blobs.get(uri)
         try:
             found = literals_pb2.LiteralMap.FromString(data)
@@ -50,13 +49,12 @@ class Literals:
         if not literal.HasField("offloaded_metadata"):
             return literal
         key = f"value of {literal.offloaded_metadata.uri}"
-        kept = self._kept.get(key)
-        if kept is None:
-            found = await onload(self._blobs, literal)
-            self.keep(key, literals_pb2.LiteralMap(literals={"value": found}), found.ByteSize())
-            return found
-        self._kept.move_to_end(key)
-        return kept[0].literals["value"]
+        kept = self._remembered(key)
+        if kept is not None:
+            return kept.literals["value"]
+        found = await onload(self._blobs, literal)
+        self.keep(key, literals_pb2.LiteralMap(literals={"value": found}), found.ByteSize())
+        return found
 
     async def values(self, inputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
         """The same for each value of a map, for those who look into them."""
@@ -69,11 +67,30 @@ class Literals:
             found.literals[name].CopyFrom(await self.value(inputs.literals[name]))
         return found
 
+    async def read_values(self, uri: str) -> literals_pb2.LiteralMap:
+        """The map at a URI with each value at hand, made once for all the items of an array that take a part of it."""
+        key = f"values of {uri}"
+        kept = self._remembered(key)
+        if kept is not None:
+            return kept
+        stored = await self.read(uri)
+        found = await self.values(stored)
+        if found is not stored:
+            self.keep(key, found, found.ByteSize())
+        return found
+
     async def write(self, uri: str, values: literals_pb2.LiteralMap) -> None:
         """Store a map."""
         data = values.SerializeToString()
         await self._blobs.put(uri, data)
         self.keep(uri, values, len(data))
+
+    def _remembered(self, key: str) -> literals_pb2.LiteralMap | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
 
     def keep(self, uri: str, values: literals_pb2.LiteralMap, size_bytes: int) -> None:
         """Remember what is stored at a URI, if it is not too large."""
@@ -97,7 +114,7 @@ async def bind(literals: Literals, definition: Definition, node: NodeState) -> l
     if node.is_item:
         array = lookup(node.scope)
         spec = scopes.spec_of(definition.plan, lookup, array).array_node
-        return arrays.inputs_of(spec, await literals.values(await literals.read(array.inputs_uri)), node.item)
+        return arrays.inputs_of(spec, await literals.read_values(array.inputs_uri), node.item)
     graph = scopes.graph_of(definition.plan, lookup, node.scope)
     bindings = graph.template.outputs if node.kind is NodeKind.END else graph.nodes[node.spec_id].inputs
     scope = scopes.binding_scope(lookup, node)

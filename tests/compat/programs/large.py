@@ -1,6 +1,6 @@
 """Outputs so large that flytekit stores them apart."""
 
-from flytekit import task, workflow
+from flytekit import map_task, task, workflow
 
 
 @task
@@ -22,7 +22,7 @@ def beginning(text: str) -> str:
 
 
 @workflow
-def large(mebibytes: int) -> tuple[int, str, list[str]]:
-    """Passed on whole, taken a part of, and given as the result."""
+def large(mebibytes: int) -> tuple[int, str, list[str], list[str]]:
+    """Passed on whole, taken a part of, mapped over, and given as the result."""
     texts = make(mebibytes=mebibytes)
-    return count(texts=texts), beginning(text=texts[3]), texts
+    return count(texts=texts), beginning(text=texts[3]), texts, map_task(beginning)(text=texts)

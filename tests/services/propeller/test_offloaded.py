@@ -92,6 +92,17 @@ async def test_of_a_map_only_what_lies_elsewhere_is_replaced(blobs: FileBlobs) -
     assert await literals.values(here) is here
 
 
+async def test_a_map_with_its_values_is_made_once(blobs: FileBlobs) -> None:
+    literals = Literals(blobs)
+    uri, inputs = blobs.uri("o0_offloaded_metadata.pb"), blobs.uri("inputs.pb")
+    await blobs.put(uri, numbers(3).SerializeToString())
+    await literals.write(inputs, literals_pb2.LiteralMap(literals={"a": apart(uri)}))
+    first = await literals.read_values(inputs)
+    assert first == literals_pb2.LiteralMap(literals={"a": numbers(3)})
+    assert await literals.read_values(inputs) is first
+    assert await literals.read(inputs) == literals_pb2.LiteralMap(literals={"a": apart(uri)})
+
+
 def test_tasks_are_told_from_which_size_on_outputs_are_stored_apart() -> None:
     envs = default_envs(PropellerSettings(task_envs={"A": "b"}))
     assert envs == {"_F_L_MIN_SIZE_MB": "10", "_F_L_MAX_SIZE_MB": "1000", "A": "b"}
