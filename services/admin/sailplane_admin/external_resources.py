@@ -11,7 +11,7 @@ from typing import Any
 from sailplane_core import closures
 from sailplane_protos.admin import task_execution_pb2
 from sailplane_protos.event import event_pb2
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import tables
 
@@ -19,7 +19,7 @@ _TABLE = tables.external_resources
 _ROWS = _TABLE.c
 
 RESOURCES_AT_ONCE = 500
-"""Of one SELECT; each takes two of SQLite's 32,766 parameters."""
+"""Of one SELECT; SQLite takes 32,766 parameters."""
 
 Key = tuple[int, int]
 """Index and retry attempt."""
@@ -58,15 +58,17 @@ class Resources:
 
 def load(connection: Connection, row_id: int, keys: Iterable[Key]) -> dict[Key, event_pb2.ExternalResourceInfo]:
     """Those of an attempt's external resources that are recorded."""
-    wanted = sorted(keys)
+    wanted = set(keys)
+    items = sorted({item for item, _ in wanted})
     found: dict[Key, event_pb2.ExternalResourceInfo] = {}
-    for start in range(0, len(wanted), RESOURCES_AT_ONCE):
-        some = wanted[start : start + RESOURCES_AT_ONCE]
+    for start in range(0, len(items), RESOURCES_AT_ONCE):
+        # Pairs of item and attempt would be looked for in every row of the map: SQLite's index serves single columns.
         query = select(_ROWS.item, _ROWS.retry_attempt, _ROWS.resource).where(
-            _ROWS.task_execution_id == row_id, tuple_(_ROWS.item, _ROWS.retry_attempt).in_(some)
+            _ROWS.task_execution_id == row_id, _ROWS.item.in_(items[start : start + RESOURCES_AT_ONCE])
         )
-        for row in connection.execute(query):
-            found[row.item, row.retry_attempt] = event_pb2.ExternalResourceInfo.FromString(row.resource)
+        for item, attempt, data in connection.execute(query):
+            if (item, attempt) in wanted:
+                found[item, attempt] = event_pb2.ExternalResourceInfo.FromString(data)
     return found
 
 

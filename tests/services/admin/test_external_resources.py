@@ -151,3 +151,22 @@ async def test_what_an_event_writes_does_not_grow_with_the_map(admin: AdminPorts
     assert min(per_event) > 500 * 15
     assert max(per_event) < 500 * 25
     assert len(await shown(admin)) == admin.settings.external_resources_max
+
+
+async def test_telling_of_one_element_does_not_look_at_the_others(admin: AdminPorts) -> None:
+    """What SQLite says of the query that finds the recorded elements: it goes by the element too, not only the map."""
+    await record(admin, told(0, [element(0, TaskPhase.QUEUED)]))
+    asked: list[tuple[str, Any]] = []
+
+    def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if statement.startswith("SELECT external_resources"):
+            asked.append((statement, parameters))
+
+    sql_events.listen(Engine, "before_cursor_execute", note)
+    await record(admin, told(1, [element(0, TaskPhase.RUNNING)]))
+    sql_events.remove(Engine, "before_cursor_execute", note)
+    [(statement, parameters)] = asked
+    plan = await admin.store.read(
+        lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    )
+    assert "task_execution_id=? AND item=?" in str(plan)
