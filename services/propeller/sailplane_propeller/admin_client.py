@@ -10,6 +10,8 @@ from sailplane_protos.core import compiler_pb2, identifier_pb2, literals_pb2, ty
 from sailplane_protos.service import admin_pb2_grpc, signal_pb2_grpc
 from sailplane_runtime.grpc_errors import error_of
 
+from .catalog_client import CatalogClient
+
 T = TypeVar("T")
 
 TIMEOUT_S = 10.0
@@ -23,6 +25,7 @@ class AdminClient:
     def __init__(self, channel: aio.Channel) -> None:
         self._channel = channel
         self._admin = admin_pb2_grpc.AdminServiceStub(channel)
+        self.catalog = CatalogClient(channel)
         self._signals = signal_pb2_grpc.SignalServiceStub(channel)
 
     @classmethod

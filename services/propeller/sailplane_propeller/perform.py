@@ -40,7 +40,7 @@ from sailplane_core.machine import (
 )
 from sailplane_protos.core import catalog_pb2
 
-from . import child_nodes, gate_nodes, graph_nodes, records, task_pods
+from . import cached_tasks, child_nodes, gate_nodes, graph_nodes, records, task_pods
 from .live import Live
 from .timers import Timers
 from .tools import Hand, LastHand, Tools
@@ -59,11 +59,14 @@ HANDS: Mapping[type[Command], Hand] = {
     LaunchPod: task_pods.launch,
     AwaitSignal: gate_nodes.take_signal,
     TakeSignal: gate_nodes.take_signal,
+    LookUpCache: cached_tasks.look_up,
+    PopulateCache: cached_tasks.populate,
     LaunchChild: child_nodes.launch,
 }
 LAST_HANDS: Mapping[type[Command], LastHand] = {
     RemovePod: task_pods.remove,
     TerminateChild: child_nodes.terminate,
+    ReleaseReservation: cached_tasks.release,
 }
 """For commands about nodes that have ended; the others are dropped when their node has moved on."""
 

@@ -8,12 +8,10 @@ from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import EntityId, ExecutionId, pod_name
 from sailplane_core.layout import Layout
 from sailplane_core.machine import NodeKind, NodeState, scopes
-from sailplane_core.machine.retries import runs_on_demand
+from sailplane_core.machine.retries import is_interruptible
 from sailplane_core.phases import TASK_TERMINAL, TaskPhase
-from sailplane_core.plan import Plan
 from sailplane_core.podspec import PodContext, primary_container
-from sailplane_protos.core import literals_pb2, tasks_pb2, workflow_pb2
-from sailplane_protos.propeller import queue_pb2
+from sailplane_protos.core import literals_pb2, tasks_pb2
 
 from .live import Live
 from .ports import PropellerSettings
@@ -72,18 +70,9 @@ def pod_context(
         labels=dict(start.labels),
         annotations=dict(start.annotations),
         service_account=start.security_context.run_as.k8s_service_account or "default",
-        interruptible=_interruptible(spec, start, definition.plan) and not runs_on_demand(node, info.policies),
+        interruptible=is_interruptible(node, spec, definition.plan.primary.template, info.policies),
         array_index=node.item,
     )
-
-
-def _interruptible(spec: workflow_pb2.Node, start: queue_pb2.Start, plan: Plan) -> bool:
-    """The node's own word counts most, then the execution's, then the workflow's."""
-    if spec.metadata.WhichOneof("interruptible_value") is not None:
-        return spec.metadata.interruptible
-    if start.HasField("interruptible"):
-        return start.interruptible.value
-    return plan.primary.template.metadata_defaults.interruptible
 
 
 @dataclass(frozen=True, slots=True)

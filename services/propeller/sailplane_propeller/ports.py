@@ -9,6 +9,7 @@ from sailplane_protos.core import literals_pb2, types_pb2
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
 
+from .catalog_client import CatalogPort
 from .children import ExecutionSource
 from .definitions import DefinitionSource
 from .dynamic import Registry
@@ -81,6 +82,11 @@ class PropellerSettings:
 
 class AdminPort(DefinitionSource, Registry, ExecutionSource, Protocol):
     """Everything the engine asks of admin."""
+
+    @property
+    def catalog(self) -> CatalogPort:
+        """The cache of outputs."""
+        ...
 
     async def signal(
         self, execution: ExecutionId, signal_id: str, declared: types_pb2.LiteralType

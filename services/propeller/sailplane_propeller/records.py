@@ -52,6 +52,7 @@ def start_info(id: ExecutionId, start: queue_pb2.Start, root_uri: str, settings:
     """The unchanging part of an execution's state."""
     policies = Policies(
         max_parallelism=start.max_parallelism,
+        interruptible=start.interruptible.value if start.HasField("interruptible") else None,
         array_items_at_once_max=settings.array_items_at_once_max,
         system_retries=settings.system_retries,
         retry_backoff_s=settings.retry_backoff_s,

@@ -7,6 +7,7 @@ from sailplane_runtime.loops import keep_running
 from sailplane_runtime.outbox import Relay
 
 from . import records
+from .cached_tasks import Reservations
 from .inputs import Literals
 from .inspection import Inspection
 from .live import Live
@@ -31,6 +32,7 @@ class Propeller:
         self._timers = Timers(ports.clock, self._worker.post)
         tools = Tools(ports, literals, self._names)
         self._performers = Performers(tools, self._timers, self._worker.post, self._worker.release)
+        self._reservations = Reservations(tools, self._worker.in_service)
         self._watcher = Watcher(ports, self._names, literals, self._worker.live, self._worker.post)
         self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service, self._worker.post)
         self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC)
@@ -52,6 +54,7 @@ class Propeller:
             "propeller-watch": self._watcher.run,
             "sweeper": self._sweeper.run,
             "timers": self._timers.run,
+            "reservations": self._reservations.run,
         }
         self._tasks = [
             asyncio.create_task(keep_running(name, run, self._ports.clock), name=name) for name, run in loops.items()

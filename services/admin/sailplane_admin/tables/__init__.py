@@ -1,6 +1,7 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
 from .base import metadata, time_us, timestamp_of
+from .catalog import catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
 from .executions import execution_tags, executions, external_resources, node_executions, signals, task_executions
 from .registry import (
     description_entities,
@@ -12,6 +13,10 @@ from .registry import (
 )
 
 __all__ = [
+    "catalog_artifacts",
+    "catalog_datasets",
+    "catalog_reservations",
+    "catalog_tags",
     "description_entities",
     "execution_tags",
     "executions",

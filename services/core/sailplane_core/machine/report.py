@@ -12,6 +12,7 @@ from sailplane_protos.propeller import queue_pb2
 from ..failures import Failure, FailureKind
 from ..ids import EntityId, ExecutionId, ResourceType, pod_name
 from ..phases import NODE_DONE, NODE_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
+from . import retries
 from .state import NodeKind, NodeState
 from .step import Step
 
@@ -171,6 +172,8 @@ def task(
     )
     event.metadata.generated_name = pod_name(step.start.id, node.id, node.attempt)
     event.metadata.plugin_identifier = "container"
+    if retries.is_interruptible(node, step.spec(node), step.plan.primary.template, step.policies):
+        event.metadata.instance_class = event_pb2.TaskExecutionMetadata.INTERRUPTIBLE
     if node.reason:
         event.reasons.add(reason=node.reason, occurred_at=timestamp(at or step.now))
     if phase is TaskPhase.SUCCEEDED:

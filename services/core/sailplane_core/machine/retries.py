@@ -97,12 +97,21 @@ def decide(policy: RetryPolicy, node: NodeState, failure: Failure, key: str) -> 
     )
 
 
-def runs_on_demand(node: NodeState, policies: Policies) -> bool:
-    """Whether an interruptible node's present attempt is the last that lost machines may cost, and so may not be lost.
+def is_interruptible(
+    node: NodeState, spec: workflow_pb2.Node, workflow: workflow_pb2.WorkflowTemplate, policies: Policies
+) -> bool:
+    """Whether the node's present attempt may run on a machine that can be taken away.
 
-    Flyte's default: the last system retry runs on a machine that nobody takes away.
+    The node's own word counts most, then the execution's, then the workflow's. The last attempt that lost machines may
+    cost runs on one that nobody takes away, as in Flyte.
     """
-    return node.system_failures >= policies.system_retries > 0
+    if node.system_failures >= policies.system_retries > 0:
+        return False
+    if spec.metadata.WhichOneof("interruptible_value") is not None:
+        return spec.metadata.interruptible
+    if policies.interruptible is not None:
+        return policies.interruptible
+    return workflow.metadata_defaults.interruptible
 
 
 def _seconds(duration: duration_pb2.Duration) -> float:

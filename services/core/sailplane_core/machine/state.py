@@ -36,7 +36,6 @@ class Policies:
     """
 
     max_parallelism: int = 0
-    overwrite_cache: bool = False
     interruptible: bool | None = None
     array_items_at_once_max: int = 1000
     system_retries: int = 3

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from sailplane_protos.core import catalog_pb2
 
+from ..catalog_keys import cache_policy
 from ..failures import Failure
 from ..phases import TASK_TERMINAL, NodePhase, TaskPhase, move_task
 from . import deadlines, dynamic, lifecycle, report, retries
@@ -34,10 +35,12 @@ _TO_CACHE = frozenset({catalog_pb2.CACHE_MISS, catalog_pb2.CACHE_SKIPPED})
 
 
 def ready(step: Step, node: NodeState) -> None:
-    """Everything upstream is there: launch the first attempt."""
+    """Everything upstream is there: look into the cache, or launch the first attempt."""
     earlier = step.earlier(node)
     if earlier is not None and earlier.graph_uri:
         dynamic.take_over(step, node)
+    elif cache_policy(step.spec(node), step.task(node)) is not None:
+        step.do(LookUpCache(node.id, node.attempt))
     else:
         _launch(step, node)
 

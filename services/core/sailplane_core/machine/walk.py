@@ -163,8 +163,9 @@ def _is_failure_node(step: Step, node: NodeState) -> bool:
 
 def _follow(step: Step, node: NodeState) -> None:
     if not node.scope:
-        if step.header.phase is ExecutionPhase.FAILING and _is_failure_node(step, node) and node.failure is not None:
-            step.header = replace(step.header, failure=node.failure)
+        if step.header.phase is ExecutionPhase.FAILING and _is_failure_node(step, node):
+            step.header = replace(step.header, failure=node.failure or step.header.failure)
+            return
     else:
         container = step.node(node.scope)
         if container.culprit_id and not container.is_terminal and _is_failure_node(step, node):

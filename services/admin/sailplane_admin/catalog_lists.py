@@ -1,0 +1,117 @@
+"""Lists of artifacts and datasets, filtered and in pages."""
+
+from typing import Any
+
+from sailplane_core.errors import InvalidRequest
+from sailplane_protos.datacatalog import datacatalog_pb2 as pb
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
+
+from . import tables
+from .catalog import add_data, artifact_message, check_dataset_id, dataset_message, find_dataset
+from .paging import Page, Window, window
+from .ports import AdminPorts
+
+ROWS_MAX = 50
+"""Of a page; what a request gets that names no limit."""
+
+_DATASETS = tables.catalog_datasets.c
+_ARTIFACTS = tables.catalog_artifacts.c
+_TAGS = tables.catalog_tags.c
+
+
+async def list_artifacts(ports: AdminPorts, request: pb.ListArtifactsRequest) -> pb.ListArtifactsResponse:
+    """The artifacts of a dataset with their data. Raises `NotFound` without the dataset."""
+    check_dataset_id(request.dataset)
+    part = _window(request.pagination)
+    partitions = _partitions(request.filter)
+
+    def query(connection: Connection) -> tuple[list[tuple[pb.Artifact, Row[Any]]], str]:
+        dataset = find_dataset(connection, request.dataset)
+        statement = select(tables.catalog_artifacts).where(
+            _ARTIFACTS.dataset_id == dataset.id, *_artifact_conditions(dataset.id, request.filter)
+        )
+        statement = _ordered(statement, tables.catalog_artifacts, request.pagination)
+        if partitions:  # kept in the message: such filters are rare, and a dataset's artifacts few
+            rows = [row for row in connection.execute(statement) if partitions <= _partitions_of(row)]
+            page = part.page(rows[part.offset : part.offset + (part.rows_max or ROWS_MAX)])
+        else:
+            page = _page(connection, statement, part)
+        return [(artifact_message(connection, dataset, row), row) for row in page.rows], page.next_token
+
+    found, next_token = await ports.store.read(query)
+    for artifact, row in found:
+        await add_data(ports, artifact, row)
+    return pb.ListArtifactsResponse(artifacts=[artifact for artifact, _ in found], next_token=next_token)
+
+
+async def list_datasets(ports: AdminPorts, request: pb.ListDatasetsRequest) -> pb.ListDatasetsResponse:
+    """All datasets that the filters let through."""
+    part = _window(request.pagination)
+    statement = select(tables.catalog_datasets).where(*_dataset_conditions(request.filter))
+    statement = _ordered(statement, tables.catalog_datasets, request.pagination)
+    page = await ports.store.read(lambda connection: _page(connection, statement, part))
+    return pb.ListDatasetsResponse(datasets=map(dataset_message, page.rows), next_token=page.next_token)
+
+
+def _window(pagination: pb.PaginationOptions) -> Window:
+    if pagination.sortKey != pb.PaginationOptions.CREATION_TIME:
+        raise InvalidRequest.invalid("pagination.sortKey")
+    if pagination.sortOrder not in pb.PaginationOptions.SortOrder.values():
+        raise InvalidRequest.invalid("pagination.sortOrder")
+    if pagination.limit > ROWS_MAX:
+        raise InvalidRequest.invalid("pagination.limit", f"at most {ROWS_MAX} are allowed")
+    return window(pagination.limit or ROWS_MAX, pagination.token)
+
+
+def _ordered(statement: Select[Any], table: Table, pagination: pb.PaginationOptions) -> Select[Any]:
+    if pagination.sortOrder == pb.PaginationOptions.ASCENDING:
+        return statement.order_by(table.c.created_at_us, table.c.id)
+    return statement.order_by(table.c.created_at_us.desc(), table.c.id.desc())
+
+
+def _page(connection: Connection, statement: Select[Any], part: Window) -> Page[Row[Any]]:
+    return part.page(connection.execute(statement.offset(part.offset).limit(part.rows_max)).all())
+
+
+def _artifact_conditions(dataset_id: int, filters: pb.FilterExpression) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for one in filters.filters:
+        _check_operator(one)
+        match one.WhichOneof("property_filter"):
+            case "tag_filter":
+                tagged = select(_TAGS.artifact_row).where(
+                    _TAGS.dataset_id == dataset_id, _TAGS.name == one.tag_filter.tag_name
+                )
+                conditions.append(_ARTIFACTS.id.in_(tagged))
+            case "artifact_filter":
+                conditions.append(_ARTIFACTS.artifact_id == one.artifact_filter.artifact_id)
+            case "partition_filter":
+                pass
+            case kind:
+                raise InvalidRequest.invalid("filter", f"artifacts cannot be filtered by {kind or 'nothing'}")
+    return conditions
+
+
+def _partitions(filters: pb.FilterExpression) -> set[tuple[str, str]]:
+    wanted = (one.partition_filter.key_val for one in filters.filters if one.HasField("partition_filter"))
+    return {(pair.key, pair.value) for pair in wanted}
+
+
+def _partitions_of(row: "Row[Any]") -> set[tuple[str, str]]:
+    return {(partition.key, partition.value) for partition in pb.Artifact.FromString(row.artifact).partitions}
+
+
+def _dataset_conditions(filters: pb.FilterExpression) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for one in filters.filters:
+        _check_operator(one)
+        name = one.dataset_filter.WhichOneof("property") if one.HasField("dataset_filter") else None
+        if name is None or name == "org":
+            raise InvalidRequest.invalid("filter", "datasets are filtered by project, domain, name and version")
+        conditions.append(_DATASETS[name] == getattr(one.dataset_filter, name))
+    return conditions
+
+
+def _check_operator(one: pb.SinglePropertyFilter) -> None:
+    if one.operator != pb.SinglePropertyFilter.EQUALS:
+        raise InvalidRequest.invalid("filter.operator")
