@@ -2,6 +2,7 @@
 
 import pytest
 from compat.runs import Runs, node_phase, phase
+from flyteidl.core.execution_pb2 import ExecutionError
 
 
 def test_conditions_in_conditions(runs: Runs) -> None:
@@ -14,7 +15,7 @@ def test_the_case_that_fails_gives_its_message_as_the_users_error(runs: Runs) ->
     done = runs.run("branches.graded", {"score": 20, "bonus": 1.0})
     assert phase(done) == "FAILED"
     assert done.closure.error.code.endswith("UserProvidedError")
-    assert done.closure.error.kind == 1
+    assert done.closure.error.kind == ExecutionError.USER
     assert "the score is too low" in done.closure.error.message
 
 

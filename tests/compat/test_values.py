@@ -8,6 +8,7 @@ from urllib.request import urlopen
 import pytest
 from compat.raw import DOMAIN, PROJECT
 from compat.runs import Runs, phase, result
+from flyteidl.core.execution_pb2 import ExecutionError
 from flytekit.remote.executions import FlyteWorkflowExecution
 
 
@@ -63,6 +64,14 @@ def test_directories(runs: Runs) -> None:
     assert done.outputs["o1"] == 3
     names = sorted(path.name for path in Path(done.outputs["o0"].download()).iterdir())
     assert names == ["0.txt", "1.txt", "2.txt"]
+
+
+def test_outputs_that_are_too_large_are_the_users_error(runs: Runs) -> None:
+    done = runs.run("values.oversized")
+    assert phase(done) == "FAILED"
+    assert done.closure.error.code == "OutputSizeExceeded"
+    assert done.closure.error.kind == ExecutionError.USER
+    assert "67108864 are allowed" in done.closure.error.message
 
 
 def test_a_deck_can_be_had_of_its_node(runs: Runs) -> None:

@@ -120,6 +120,13 @@ def large(megabytes: int) -> list[str]:
 
 
 @task
+def too_large() -> tuple[str, str, str, str, str, str, str, str]:
+    """Each is too small to be stored apart, all together are too large."""
+    text = "x" * 9 * 1024 * 1024
+    return text, text, text, text, text, text, text, text
+
+
+@task
 def length(texts: list[str]) -> int:
     """Takes what was stored apart."""
     return sum(len(text) for text in texts)
@@ -207,3 +214,10 @@ def offloaded(megabytes: int) -> tuple[list[str], int]:
 def with_deck(x: int) -> int:
     """A task with a deck."""
     return decorated(x=x)
+
+
+@workflow
+def oversized() -> str:
+    """More than a task may give."""
+    first, *_ = too_large()
+    return first
