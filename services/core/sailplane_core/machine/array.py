@@ -32,10 +32,10 @@ def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
             opened = lifecycle.run(step, replace(node, size=size, task_phase=TaskPhase.RUNNING))
             report.array(step, opened, TaskPhase.RUNNING)
             _go_on(step, opened)
-        case ItemsGathered():
+        case ItemsGathered() if _all_ended(step, node):
             report.array(step, node, TaskPhase.SUCCEEDED)
             lifecycle.succeed(step, replace(node, task_phase=TaskPhase.SUCCEEDED), outputs(step, node))
-        case BindingFailed(failure=failure):
+        case BindingFailed(failure=failure) if node.size < 0 or _all_ended(step, node):
             fail(step, node, failure)
         case _:
             pass
@@ -56,7 +56,7 @@ def child_ended(step: Step, node: NodeState, child: NodeState) -> Failure | None
     spec = step.spec(node).array_node
     counts = step.items(node.id)
     allowed = node.size - arrays.successes_needed(spec, node.size)
-    if counts.failed > allowed and (counts.succeeded + counts.failed == node.size or not spec.run_all_sub_nodes):
+    if counts.failed > allowed and (_all_ended(step, node) or not spec.run_all_sub_nodes):
         return _failure(step, node)
     _go_on(step, node)
     return None
@@ -70,12 +70,17 @@ def fail(step: Step, node: NodeState, failure: Failure) -> None:
 def _go_on(step: Step, node: NodeState) -> None:
     spec = step.spec(node).array_node
     counts = step.items(node.id)
-    if counts.succeeded + counts.failed == node.size:
+    if _all_ended(step, node):
         step.do(GatherItems(node.id, node.attempt))
         return
     at_once = spec.parallelism or step.policies.array_items_at_once_max
     for index in range(counts.begun, min(node.size, counts.begun + at_once - counts.active)):
         step.begin_item(node, index)
+
+
+def _all_ended(step: Step, node: NodeState) -> bool:
+    counts = step.items(node.id)
+    return counts.succeeded + counts.failed == node.size
 
 
 def _end(step: Step, node: NodeState, failure: Failure, task_phase: TaskPhase, phase: NodePhase) -> None:

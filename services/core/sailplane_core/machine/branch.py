@@ -20,7 +20,7 @@ def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
         case BranchTaken(case_id=case_id) if node.phase is NodePhase.QUEUED:
             running = lifecycle.run(step, node)
             step.begin(running.id, case_id)
-        case BindingFailed(failure=failure):
+        case BindingFailed(failure=failure) if node.phase is NodePhase.QUEUED:
             lifecycle.fail(step, node, failure)
         case _:
             pass

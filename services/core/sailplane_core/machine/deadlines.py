@@ -42,7 +42,7 @@ def arm_attempt(step: Step, node: NodeState) -> None:
     if timeout is not None:
         _set(step, node, Timer.EXECUTION, timeout)
     queued = _given(spec.metadata, "queued_timeout", step.policies.queued_max_s)
-    if queued is not None:
+    if queued is not None and node.kind is NodeKind.TASK:
         _set(step, node, Timer.QUEUED, queued)
 
 

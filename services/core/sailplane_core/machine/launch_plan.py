@@ -24,8 +24,11 @@ def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
     match seen:
         case ChildStarted() if node.phase is NodePhase.QUEUED:
             lifecycle.run(step, node)
-        case ChildRefused(failure=failure) | BindingFailed(failure=failure):
+        case ChildRefused(failure=failure) if node.phase is NodePhase.QUEUED:
             lifecycle.fail(step, node, failure)
+        case BindingFailed(failure=failure) if node.phase is NodePhase.QUEUED:
+            # the launch may have been done once before, and its answer lost
+            abort(step, node, failure, NodePhase.FAILED)
         case _:
             pass
 

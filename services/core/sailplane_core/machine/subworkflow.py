@@ -21,7 +21,7 @@ def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
         case InputsBound() if node.phase is NodePhase.QUEUED:
             running = lifecycle.run(step, node)
             boundary.open_scope(step, running.id, running.inputs_uri)
-        case BindingFailed(failure=failure):
+        case BindingFailed(failure=failure) if node.phase is NodePhase.QUEUED:
             lifecycle.fail(step, node, failure)
         case _:
             pass

@@ -12,7 +12,7 @@ from sailplane_protos.core import catalog_pb2
 
 from ..catalog_keys import cache_policy
 from ..failures import Failure
-from ..phases import TASK_TERMINAL, NodePhase, TaskPhase, move_task
+from ..phases import TASK_MOVES, TASK_TERMINAL, NodePhase, TaskPhase, move_task
 from . import deadlines, dynamic, lifecycle, report, retries
 from .commands import LaunchPod, LookUpCache, PopulateCache, ReleaseReservation, RemovePod, SetTimer, Timer
 from .observations import (
@@ -52,8 +52,8 @@ def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
             _progressed(step, node, seen)
         case TaskEnded() if _is_under_way(node):
             _ended(step, node, seen)
-        case BindingFailed(failure=failure) | LaunchFailed(failure=failure):
-            _failed(step, node, failure, pod_lingers=False)
+        case BindingFailed(failure=failure) | LaunchFailed(failure=failure) if _may_still_launch(node):
+            _failed(step, node, failure, pod_lingers=_is_under_way(node))
         case CacheLookedUp() if node.task_phase is TaskPhase.UNDEFINED:
             _looked_up(step, node, seen)
         case CachePopulated() if node.task_phase is TaskPhase.SUCCEEDED:
@@ -63,7 +63,7 @@ def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
             )
         case GraphBuilt() if not node.graph_uri:
             dynamic.unfold(step, node, seen)
-        case GraphRefused(failure=failure):
+        case GraphRefused(failure=failure) if not node.graph_uri:
             fail(step, node, failure)
         case TimerFired():
             _timer_fired(step, node, seen.timer)
@@ -103,6 +103,15 @@ def _is_under_way(node: NodeState) -> bool:
     return node.task_phase is not TaskPhase.UNDEFINED and node.task_phase not in TASK_TERMINAL
 
 
+def _may_still_launch(node: NodeState) -> bool:
+    """Whether the attempt's launch may fail.
+
+    It is done again after a restart, and what fails then does not undo the Pod that an earlier one may have left.
+    """
+    begun = node.task_phase is TaskPhase.RUNNING or node.task_phase in TASK_TERMINAL
+    return not begun and not node.graph_uri
+
+
 def _launch(step: Step, node: NodeState) -> None:
     launched = replace(node, task_phase=TaskPhase.QUEUED, attempt_started_at=step.now)
     step.put(launched)
@@ -126,7 +135,7 @@ def _looked_up(step: Step, node: NodeState, seen: CacheLookedUp) -> None:
 def _progressed(step: Step, node: NodeState, seen: TaskProgressed) -> None:
     if seen.phase == node.task_phase and seen.reason == node.reason:
         return
-    if seen.phase is not TaskPhase.RUNNING and node.task_phase is TaskPhase.RUNNING:
+    if seen.phase not in TASK_MOVES[node.task_phase]:
         return  # an older status that arrived late
     version = node.task_phase_version + 1 if seen.phase == node.task_phase else 0
     moved = replace(

@@ -14,10 +14,11 @@ from ..failures import Failure, FailureKind
 from ..phases import ExecutionPhase, NodePhase, move_execution
 from ..plan import Plan
 from . import boundary, deadlines, gate, launch_plan, report, walk
-from .commands import RemovePod, TerminateChild, Timer
+from .commands import ReleaseReservation, RemovePod, TerminateChild, Timer
 from .kinds import KINDS
 from .observations import (
     AbortRequested,
+    CacheLookedUp,
     ChildEnded,
     ChildGone,
     NodeObservation,
@@ -49,7 +50,8 @@ def evaluate(plan: Plan, state: ExecutionState, observations: Iterable[Observati
 def end_parked(state: ExecutionState, seen: AbortRequested, now: datetime) -> Transition:
     """The end of an execution that is out of service because its state cannot be: nothing is asked of its graph.
 
-    It is ABORTED at once, with every active node; the Pods of its tasks and its child executions are removed.
+    It is ABORTED at once, with every active node; the Pods of its tasks and its child executions are removed, and its
+    reservations released.
     """
     failure = _aborted(seen)
     header = replace(
@@ -71,11 +73,15 @@ def end_parked(state: ExecutionState, seen: AbortRequested, now: datetime) -> Tr
             is_waiting=False,
             holds_slot=False,
             removing=node.kind in (NodeKind.TASK, NodeKind.LAUNCH_PLAN),
+            is_reserved=False,
         )
         for node in active
     }
     removals = {NodeKind.TASK: RemovePod, NodeKind.LAUNCH_PLAN: TerminateChild}
-    commands = tuple(removals[node.kind](node.id, node.attempt) for node in active if node.kind in removals)
+    commands = (
+        *(removals[node.kind](node.id, node.attempt) for node in active if node.kind in removals),
+        *(ReleaseReservation(node.id, node.attempt) for node in active if node.is_reserved),
+    )
     event = report.execution_event(state.start.id, ExecutionPhase.ABORTED, now, failure=failure)
     return Transition(header, nodes, {}, commands, (event,), is_empty=False)
 
@@ -121,6 +127,8 @@ def _observe_node(step: Step, node: NodeState, seen: NodeObservation) -> None:
             pass
         case PodRemoved() | ChildGone() if node.removing:
             step.put(replace(node, removing=False))
+        case CacheLookedUp(is_reserved=True) if node.is_terminal:
+            step.do(ReleaseReservation(node.id, node.attempt))  # it came too late to be of use
         case _ if node.is_terminal:
             pass
         case TimerFired(timer=Timer.EXECUTION) if node.kind is not NodeKind.TASK or node.graph_uri:
