@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from flytekit import Cache, HashMethod, map_task, task, workflow
+from flytekit import Cache, FlyteFile, HashMethod, current_context, map_task, task, workflow
 
 
 def leave_mark(marks: str, name: str) -> None:
@@ -52,6 +52,15 @@ def by_hash(x: int, marks: str) -> int:
     """Is computed once for each hash."""
     leave_mark(marks, f"by_hash{x}")
     return x
+
+
+@task(cache=Cache(version="1", ignored_inputs=("marks",)))
+def written(text: str, marks: str) -> FlyteFile:
+    """Its output is a file."""
+    leave_mark(marks, "written")
+    path = Path(current_context().working_directory) / "text"
+    path.write_text(text)
+    return FlyteFile(str(path))
 
 
 @task
@@ -106,3 +115,9 @@ def through_hash(x: int, marks: str) -> int:
 def mapped(xs: list[int], marks: str) -> int:
     """Items that are cached one by one."""
     return total(xs=map_task(functools.partial(remembered, marks=marks))(x=xs))
+
+
+@workflow
+def filed(text: str, marks: str) -> FlyteFile:
+    """A cached file."""
+    return written(text=text, marks=marks)
