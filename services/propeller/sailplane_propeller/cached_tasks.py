@@ -148,7 +148,12 @@ def _key(live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> tuple[C
 
 
 def _owner(execution: ExecutionId, node: NodeState) -> str:
-    return hashlib.sha256(f"{execution}/{node.id}/{node.attempt}".encode()).hexdigest()[:32]
+    """Who holds a reservation: the node, which keeps it over all its attempts."""
+    return _digest(f"{execution}/{node.id}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 async def _hit(tools: Tools, live: Live, node: NodeState, key: CatalogKey) -> CacheLookedUp | None:
@@ -226,7 +231,8 @@ def _artifact(
     live: Live, node: NodeState, key: CatalogKey, task: tasks_pb2.TaskTemplate, outputs: literals_pb2.LiteralMap
 ) -> datacatalog_pb2.Artifact:
     """The outputs as they are kept. The id is the attempt's, so that keeping them twice is keeping them once."""
-    artifact = datacatalog_pb2.Artifact(id=_owner(live.id, node), dataset=key.dataset)
+    id = _digest(f"{live.id}/{node.id}/{node.attempt}")
+    artifact = datacatalog_pb2.Artifact(id=id, dataset=key.dataset)
     for name in sorted(task.interface.outputs.variables):
         artifact.data.add(name=name, value=outputs.literals[name])
     notes = artifact.metadata.key_map

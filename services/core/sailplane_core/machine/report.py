@@ -154,7 +154,8 @@ def task(
 ) -> None:
     """The node's present attempt entered a phase, at `at` or now."""
     if node.is_item:
-        _item(step, node, phase, failure=failure)
+        if phase is not TaskPhase.SUCCEEDED:  # what is left to do, such as filling the cache, may still be aborted
+            _item(step, node, phase, failure=failure)
         return
     template = step.task(node)
     event = event_pb2.TaskExecutionEvent(
