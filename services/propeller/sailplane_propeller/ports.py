@@ -76,6 +76,9 @@ class PropellerSettings:
     offload_max_mib: int = 1000
     """An output of at least this size fails its task, where outputs are stored apart. Flyte's default."""
 
+    log_links: dict[str, str] = field(default_factory=dict[str, str])
+    """Links to an attempt's logs, by name: templates as in `sailplane_core.log_links`."""
+
     task_envs: dict[str, str] = field(default_factory=dict[str, str])
     """Put into every task's environment, such as the address of the control plane."""
 

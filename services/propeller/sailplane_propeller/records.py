@@ -61,8 +61,9 @@ def start_info(id: ExecutionId, start: queue_pb2.Start, root_uri: str, settings:
         execution_max_s=settings.execution_max_s or None,
         workflow_max_s=settings.workflow_max_s or None,
         cache_poll_s=settings.cache_poll_s,
+        log_links=tuple(settings.log_links.items()),
     )
-    return StartInfo(id, start.inputs_uri, root_uri.rstrip("/"), start.raw_output_prefix, policies)
+    return StartInfo(id, start.inputs_uri, root_uri.rstrip("/"), start.raw_output_prefix, policies, start.namespace)
 
 
 # Commands and events as outbox messages

@@ -6,6 +6,7 @@ is not there. A group of a service stands with the service (`sailplane_admin.por
 """
 
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -78,7 +79,7 @@ class LogSettings:
 def read(group: type[G], name: str, environ: Mapping[str, str], **overrides: object) -> G:
     """A group from its variables `SAILPLANE_<NAME>_<FIELD>`; `overrides` that are not None win over them.
 
-    Lists are separated by commas, and an empty text gives None where that is a value. Raises `InvalidRequest` that
+    Lists are separated by commas, names and their texts are a JSON object, and an empty text gives None where that is a value. Raises `InvalidRequest` that
     names every variable which does not parse, or which no field of the group stands for.
     """
     prefix = f"{PREFIX}{name.upper()}_"
@@ -106,6 +107,19 @@ def _boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
+def _texts_by_name(text: str) -> dict[str, str]:
+    try:
+        values: object = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"must be a JSON object of texts: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError("must be a JSON object of texts")
+    found = typing.cast("dict[object, object]", values)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("must be a JSON object of texts")
+    return typing.cast("dict[str, str]", found)
+
+
 _PARSERS: dict[object, Callable[[str], object]] = {str: str, int: int, float: float, bool: _boolean}
 
 
@@ -114,6 +128,8 @@ def _parse(hint: Any, text: str) -> object:
     if origin is types.UnionType and types.NoneType in arguments:
         inner = next(argument for argument in arguments if argument is not types.NoneType)
         return _parse(inner, text) if text else None
+    if origin is dict:
+        return _texts_by_name(text)
     if origin is tuple:
         return tuple(_parse(arguments[0], part.strip()) for part in text.split(",") if part.strip())
     parser = _PARSERS.get(hint)

@@ -107,7 +107,12 @@ class ControlPlane:
         turns = Turns()
         admin = Admin(AdminPorts(stores["admin"], blobs, clock, options.admin, turns=turns), queue)
         task_envs = {"FLYTE_PLATFORM_URL": found.grpc, "FLYTE_PLATFORM_INSECURE": "true"}
-        settings = replace(options.propeller, task_envs=task_envs | options.propeller.task_envs)
+        log_links = {"log": f"{self._data.path.as_uri()}/pods/{{{{.namespace}}}}/{{{{.podName}}}}/log"}
+        settings = replace(
+            options.propeller,
+            task_envs=task_envs | options.propeller.task_envs,
+            log_links=options.propeller.log_links or log_links,
+        )
         propeller = Propeller(
             PropellerPorts(stores["propeller"], queue, blobs, launcher, clock, admin_client, settings, turns)
         )

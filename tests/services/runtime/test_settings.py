@@ -31,14 +31,21 @@ def test_values_are_of_their_fields_types() -> None:
         "SAILPLANE_GROUP_IS_ON": "True",
         "SAILPLANE_GROUP_LIMIT": "",
         "SAILPLANE_GROUP_DOMAINS": "x, y,",
+        "SAILPLANE_GROUP_TABLE": '{"a": "b, c"}',
     }
-    assert read(Group, "group", environ) == Group(7, 2.0, "", True, None, ("x", "y"))
+    assert read(Group, "group", environ) == Group(7, 2.0, "", True, None, ("x", "y"), {"a": "b, c"})
 
 
 def test_overrides_win_unless_they_say_nothing() -> None:
     environ = {"SAILPLANE_GRPC_PORT": "1", "SAILPLANE_GRPC_HOST": "::1"}
     settings = read(GrpcSettings, "grpc", environ, port=0, host=None)
     assert (settings.port, settings.host) == (0, "::1")
+
+
+@pytest.mark.parametrize("text", ["x", "[]", '{"a": 1}', "null"])
+def test_names_with_texts_are_an_object_of_texts(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="SAILPLANE_GROUP_TABLE.*JSON object"):
+        read(Group, "group", {"SAILPLANE_GROUP_TABLE": text})
 
 
 def test_every_mistake_is_named() -> None:

@@ -11,6 +11,7 @@ from sailplane_protos.propeller import queue_pb2
 
 from ..failures import Failure, FailureKind
 from ..ids import EntityId, ExecutionId, ResourceType, pod_name
+from ..log_links import links
 from ..phases import NODE_DONE, NODE_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
 from . import retries
 from .state import NodeKind, NodeState
@@ -175,6 +176,8 @@ def task(
     event.metadata.plugin_identifier = "container"
     if retries.is_interruptible(node, step.spec(node), step.plan.primary.template, step.policies):
         event.metadata.instance_class = event_pb2.TaskExecutionMetadata.INTERRUPTIBLE
+    if phase not in (TaskPhase.QUEUED, TaskPhase.WAITING_FOR_RESOURCES, TaskPhase.INITIALIZING):
+        event.logs.extend(_log_links(step, node))
     if node.reason:
         event.reasons.add(reason=node.reason, occurred_at=timestamp(at or step.now))
     if phase is TaskPhase.SUCCEEDED:
@@ -182,6 +185,11 @@ def task(
     if failure is not None:
         event.error.CopyFrom(execution_error(failure))
     step.events.append(queue_pb2.Event(task=event))
+
+
+def _log_links(step: Step, node: NodeState) -> list[execution_pb2.TaskLog]:
+    name = pod_name(step.start.id, node.id, node.attempt)
+    return links(step.policies.log_links, step.start.id, step.start.namespace, name, node.id)
 
 
 # Arrays: one task execution, whose external resources are the items' attempts
@@ -233,6 +241,8 @@ def _item(step: Step, node: NodeState, phase: TaskPhase, *, failure: Failure | N
     )
     if node.child_name:
         resource.workflow_node_metadata.execution_id.CopyFrom(_child_id(step, node))
+    if node.kind is NodeKind.TASK and phase is not TaskPhase.QUEUED:
+        resource.logs.extend(_log_links(step, node))
     if failure is not None:
         error = {"code": failure.code, "message": failure.message[:ITEM_ERROR_CHARS_MAX]}
         resource.custom_info.update({"error": error})

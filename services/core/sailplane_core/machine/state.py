@@ -32,7 +32,8 @@ class Policies:
     """What holds for an execution's nodes beside what the workflow says. Durations are in seconds, None is for ever.
 
     `max_parallelism` counts task, array and launch-plan nodes; 0 is no limit. `array_items_at_once_max` bounds arrays
-    that name no concurrency of their own. `queued_max_s` and `execution_max_s` are for nodes without a timeout.
+    that name no concurrency of their own. `log_links` are names and templates (`sailplane_core.log_links`).
+    `queued_max_s` and `execution_max_s` are for nodes without a timeout.
     """
 
     max_parallelism: int = 0
@@ -45,6 +46,7 @@ class Policies:
     execution_max_s: float | None = None
     workflow_max_s: float | None = None
     cache_poll_s: float = 1.0
+    log_links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class StartInfo:
     root_uri: str
     raw_prefix: str
     policies: Policies = Policies()
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
