@@ -79,8 +79,9 @@ class LogSettings:
 def read(group: type[G], name: str, environ: Mapping[str, str], **overrides: object) -> G:
     """A group from its variables `SAILPLANE_<NAME>_<FIELD>`; `overrides` that are not None win over them.
 
-    Lists are separated by commas, names and their texts are a JSON object, and an empty text gives None where that is a value. Raises `InvalidRequest` that
-    names every variable which does not parse, or which no field of the group stands for.
+    Lists are separated by commas, names and their texts are a JSON object, and an empty text gives None where that is
+    a value. Raises `InvalidRequest` that names every variable which does not parse, or which no field of the group
+    stands for.
     """
     prefix = f"{PREFIX}{name.upper()}_"
     hints = typing.get_type_hints(group)

@@ -44,7 +44,7 @@ def test_overrides_win_unless_they_say_nothing() -> None:
 
 @pytest.mark.parametrize("text", ["x", "[]", '{"a": 1}', "null"])
 def test_names_with_texts_are_an_object_of_texts(text: str) -> None:
-    with pytest.raises(InvalidRequest, match="SAILPLANE_GROUP_TABLE.*JSON object"):
+    with pytest.raises(InvalidRequest, match=r"SAILPLANE_GROUP_TABLE.*JSON object"):
         read(Group, "group", {"SAILPLANE_GROUP_TABLE": text})
 
 
