@@ -27,6 +27,12 @@ def test_a_failure_node_need_not_ask_for_the_error(runs: Runs, tmp_path: Path) -
     assert names(tmp_path) == {"x", "tidied"}
 
 
+def test_the_error_of_a_failure_node_that_fails_is_the_executions(runs: Runs, tmp_path: Path) -> None:
+    done = runs.run("failures.badly_cleaned", {"name": "x", "marks": str(tmp_path)})
+    assert phase(done) == "FAILED"
+    assert "cannot clean up" in done.closure.error.message
+
+
 def test_a_workflow_as_failure_node(runs: Runs, tmp_path: Path) -> None:
     done = runs.run("failures.cleaned_by_workflow", {"name": "x", "marks": str(tmp_path)})
     assert phase(done) == "FAILED"
