@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from compat.raw import admin
-from compat.runs import Runs, marks, result
+from compat.runs import Runs, marks, phase, result
 from flyteidl.admin.node_execution_pb2 import NodeExecutionGetRequest, TaskNodeMetadata
 from flyteidl.core.catalog_pb2 import CatalogCacheStatus
 from flyteidl.core.identifier_pb2 import NodeExecutionIdentifier
@@ -88,6 +88,14 @@ def test_of_many_that_ask_at_once_one_computes_and_the_others_take(runs: Runs, t
     assert [result(one) for one in done] == [8, 8, 8]
     assert marks(tmp_path) == {"serialized7": 1}
     assert sorted(status(runs, one) for one in done) == ["CACHE_HIT", "CACHE_HIT", "CACHE_POPULATED"]
+
+
+def test_when_the_one_that_computes_fails_another_does(runs: Runs, tmp_path: Path) -> None:
+    inputs = {"x": 9, "marks": str(tmp_path)}
+    started = [runs.start("caches.one_at_a_time_and_failing", inputs) for _ in range(3)]
+    done = [runs.end(one) for one in started]
+    assert sorted(phase(one) for one in done) == ["FAILED", "SUCCEEDED", "SUCCEEDED"]
+    assert marks(tmp_path) == {"failing": 2}
 
 
 def test_the_items_of_a_map_are_cached_one_by_one(runs: Runs, tmp_path: Path) -> None:

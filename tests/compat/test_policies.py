@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from compat.runs import Runs, node_phase, phase, task_phases
+from compat.runs import VERSION, Runs, node_phase, phase, task_phases
 from flytekit import Options
 from flytekit.remote.executions import FlyteWorkflowExecution
 
@@ -60,6 +60,12 @@ def test_no_more_nodes_than_allowed_run_side_by_side(runs: Runs, tmp_path: Path,
     done = runs.run("policies.crowd", {"marks": str(tmp_path)}, options=Options(max_parallelism=limit))
     assert phase(done) == "SUCCEEDED"
     assert max(done.outputs["o0"]) == limit
+
+
+def test_a_launch_plan_limits_what_runs_side_by_side(runs: Runs, tmp_path: Path) -> None:
+    plan = runs.remote.fetch_launch_plan(name="policies.crowd_of_two", version=VERSION)
+    done = runs.end(runs.remote.execute(plan, inputs={"marks": str(tmp_path)}))
+    assert max(done.outputs["o0"]) == 2
 
 
 def test_overrides_of_a_node(runs: Runs) -> None:

@@ -61,6 +61,23 @@ def test_a_child_execution_is_recovered_too(runs: Runs, tmp_path: Path) -> None:
     assert node_phase(child.node_executions["n0"]) == "RECOVERED"
 
 
+def test_nobody_is_asked_again(runs: Runs, tmp_path: Path) -> None:
+    started = runs.start("recoveries.guarded", {"marks": str(tmp_path)})
+    while not runs.remote.list_signals(started.id.name):
+        time.sleep(0.05)
+    runs.remote.approve("allowed", started.id.name)
+    first = runs.end(started)
+    assert "not permitted yet" in first.closure.error.message
+    (tmp_path / "permitted").touch()
+    second = recover(runs, first)
+    assert result(second) == "first!"
+    assert marks(tmp_path) == {"permitted": 0, "first": 4}
+    assert [node_phase(second.node_executions[id]) for id in ("n0", "n1", "n2", "n3")] == ["RECOVERED"] * 3 + [
+        "SUCCEEDED"
+    ]
+    assert runs.remote.list_signals(second.id.name) == []
+
+
 def test_relaunching_runs_everything_again(runs: Runs, tmp_path: Path) -> None:
     first = runs.run("recoveries.steps", {"marks": str(tmp_path)})
     assert phase(first) == "FAILED"

@@ -83,13 +83,6 @@ def test_a_deck_can_be_had_of_its_node(runs: Runs) -> None:
         assert "<p>the number is 42</p>" in response.read().decode()
 
 
-def test_a_value_of_twelve_megabytes_is_stored_apart(runs: Runs) -> None:
-    done = runs.run("values.offloaded", {"megabytes": 12})
-    assert done.outputs["o1"] == 12 * 1024 * 1024
-    assert done.outputs.literals["o0"].offloaded_metadata.uri
-    assert len(done.outputs.get("o0", list[str])) == 12
-
-
 @pytest.mark.parametrize("megabytes", [3, 8])
 def test_a_value_too_large_to_be_inlined_is_fetched_from_where_it_lies(runs: Runs, megabytes: int) -> None:
     done = runs.run("values.offloaded", {"megabytes": megabytes})

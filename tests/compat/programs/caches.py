@@ -29,6 +29,16 @@ def serialized(x: int, marks: str) -> int:
     return x + 1
 
 
+@task(cache=Cache(version="1", serialize=True, ignored_inputs=("marks",)))
+def serialized_and_failing(x: int, marks: str) -> int:
+    """The first one that computes it fails."""
+    leave_mark(marks, "failing")
+    time.sleep(0.5)
+    if Path(marks, "failing").read_text().count("run") == 1:
+        raise ValueError("the first one fails")
+    return x
+
+
 @task
 def forgetful(x: int, marks: str) -> int:
     """Is computed each time, unless its node says otherwise."""
@@ -79,6 +89,12 @@ def once(x: int, marks: str) -> int:
 def one_at_a_time(x: int, marks: str) -> int:
     """One cached task that is serialized."""
     return serialized(x=x, marks=marks)
+
+
+@workflow
+def one_at_a_time_and_failing(x: int, marks: str) -> int:
+    """One cached task that is serialized, and fails at first."""
+    return serialized_and_failing(x=x, marks=marks)
 
 
 @workflow

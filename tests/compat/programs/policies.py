@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from flytekit import Resources, task, workflow
+from flytekit import LaunchPlan, Resources, task, workflow
 from flytekit.exceptions.user import FlyteRecoverableException
 from flytekit.extras.accelerators import T4
 
@@ -109,6 +109,9 @@ def all_interruptible(x: int) -> int:
 def crowd(marks: str) -> list[int]:
     """Six nodes that could all run at once."""
     return [crowded(name=f"n{index}", marks=marks) for index in range(6)]
+
+
+crowd_of_two = LaunchPlan.get_or_create(crowd, name="policies.crowd_of_two", max_parallelism=2)
 
 
 @workflow

@@ -2,9 +2,10 @@
 
 import functools
 import time
+from datetime import timedelta
 from pathlib import Path
 
-from flytekit import LaunchPlan, map_task, task, workflow
+from flytekit import LaunchPlan, approve, conditional, map_task, task, workflow
 
 
 @task
@@ -97,3 +98,13 @@ def long(marks: str) -> tuple[str, str, str, list[str]]:
         long_plan(name="child", marks=marks),
         map_task(functools.partial(linger, marks=marks))(name=["item0", "item1"]),
     )
+
+
+@workflow
+def guarded(marks: str) -> str:
+    """A gate and a branch that are passed before it fails."""
+    allowed = approve(marked(name="first", marks=marks), "allowed", timeout=timedelta(hours=1))
+    chosen = (
+        conditional("name").if_(allowed == "first").then(marked(name=allowed, marks=marks)).else_().fail("another name")
+    )
+    return gated(name=chosen, marks=marks)
