@@ -4,14 +4,12 @@ Every input that is a list of elements is taken apart; `bound_inputs` go whole t
 """
 
 import math
+import struct
 from collections.abc import Iterable, Sequence
 
 from sailplane_protos.core import literals_pb2, workflow_pb2
 
 from .failures import Failure, FailureKind
-
-RATIO_DIGITS = 6
-"""A ratio is stored with 24 bits: 0.1 becomes 0.100000001, and of 10 items 2 would have to succeed."""
 
 
 def size(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap, items_max: int) -> int | Failure:
@@ -44,7 +42,7 @@ def successes_needed(array: workflow_pb2.ArrayNode, items: int) -> int:
         case "min_successes":
             return min(items, array.min_successes)
         case "min_success_ratio":
-            return min(items, math.ceil(round(array.min_success_ratio * items, RATIO_DIGITS)))
+            return _least_reaching(array.min_success_ratio, items)
         case None:
             return items
 
@@ -62,6 +60,18 @@ def gathered(outputs: Sequence[literals_pb2.LiteralMap | None], names: Iterable[
             else:
                 literal.scalar.none_type.SetInParent()
     return result
+
+
+def _least_reaching(ratio: float, items: int) -> int:
+    """The least number whose ratio to all items is at least `ratio`, as precisely as the contract's 24 bits can tell.
+
+    0.1 is stored as a little more than that; counted exactly, 2 of 10 items would have to succeed.
+    """
+    needed = math.ceil(ratio * items)
+    if needed > 0:
+        (below,) = struct.unpack("f", struct.pack("f", (needed - 1) / items))
+        return needed - 1 if below >= ratio else needed
+    return needed
 
 
 def _taken_apart(

@@ -25,6 +25,9 @@ _OPERATORS: Mapping[int, Callable[[Any, Any], bool]] = {
 }
 _NUMBERS = ("integer", "float_value")
 
+MALFORMED = "MalformedBranchUserError"
+"""Flyte's code for a branch that cannot be decided."""
+
 
 class _Incomparable(Exception):
     """A condition cannot be evaluated; the message says why."""
@@ -41,14 +44,14 @@ def choose(branch: workflow_pb2.BranchNode, inputs: literals_pb2.LiteralMap) -> 
             if _holds(block.condition, inputs):
                 return block.then_node.id
     except _Incomparable as error:
-        return _failure("BranchEvaluationFailed", f"a condition cannot be evaluated: {error}")
+        return _failure(MALFORMED, f"a condition cannot be evaluated: {error}")
     match if_else.WhichOneof("default"):
         case "else_node":
             return if_else.else_node.id
         case "error":
             return _failure("UserProvidedError", if_else.error.message)
         case None:
-            return _failure("BranchEvaluationFailed", "no condition holds, and there is no else case")
+            return _failure(MALFORMED, "no condition holds, and there is no else case")
 
 
 def _failure(code: str, message: str) -> Failure:
@@ -80,9 +83,11 @@ def _compare(comparison: condition_pb2.ComparisonExpression, inputs: literals_pb
             raise _Incomparable("None is neither greater nor less than anything")
         return operator(left is None, right is None)
     left_kind, right_kind = left.WhichOneof("value"), right.WhichOneof("value")
+    if left_kind is None or right_kind is None:
+        raise _Incomparable("a value is empty")
     if left_kind != right_kind and not (left_kind in _NUMBERS and right_kind in _NUMBERS):
         raise _Incomparable(f"a value of kind {left_kind} cannot be compared with one of kind {right_kind}")
-    return operator(_value(left), _value(right))
+    return operator(_value(left, left_kind), _value(right, right_kind))
 
 
 def _operand(operand: condition_pb2.Operand, inputs: literals_pb2.LiteralMap) -> literals_pb2.Primitive | None:
@@ -113,9 +118,6 @@ def _primitive(name: str, literal: literals_pb2.Literal) -> literals_pb2.Primiti
             raise _Incomparable(f"{name} is no simple value but {kind or literal.WhichOneof('value') or 'nothing'}")
 
 
-def _value(primitive: literals_pb2.Primitive) -> Any:
-    kind = primitive.WhichOneof("value")
-    if kind is None:
-        raise _Incomparable("a value is empty")
+def _value(primitive: literals_pb2.Primitive, kind: str) -> Any:
     value = getattr(primitive, kind)
     return (value.seconds, value.nanos) if isinstance(value, Timestamp | Duration) else value
