@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from compat.raw import admin
@@ -152,6 +154,17 @@ def test_attempts_of_a_task(told: Told) -> None:
     assert "attempt 0" in first.closure.error.message
     assert second.outputs["o0"] == 1
     assert second.inputs["succeed_at"] == 1
+
+
+def test_the_logs_of_an_attempt_can_be_found(told: Told) -> None:
+    attempts = sorted(told.done.node_executions[TASK].task_executions, key=attempt)
+    for number, one in enumerate(attempts):
+        [log] = one.closure.logs
+        assert f"this is attempt {number}" in Path(urlsplit(log.uri).path).read_text()
+    [mapped] = told.done.node_executions[MAP].task_executions
+    for item in mapped.closure.metadata.external_resources:
+        [log] = item.logs
+        assert Path(urlsplit(log.uri).path).exists()
 
 
 def test_inputs_and_outputs_of_nodes(told: Told) -> None:

@@ -18,6 +18,7 @@ def attempt() -> int:
 @task(retries=3)
 def flaky(succeed_at: int) -> int:
     """Fails in a way that may be tried again until the given attempt."""
+    print(f"this is attempt {attempt()}", flush=True)
     if attempt() < succeed_at:
         raise FlyteRecoverableException(f"attempt {attempt()}")
     return attempt()
