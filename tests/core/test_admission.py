@@ -122,6 +122,16 @@ def test_task_attempts(
     assert admission.judge_task(before, version, event).ruling is ruling
 
 
+def test_an_attempt_goes_back_by_news_only() -> None:
+    event = event_pb2.TaskExecutionEvent(phase=T.QUEUED.value)
+    event.reported_at.FromDatetime(AT)
+    earlier, later = AT - timedelta(seconds=1), AT + timedelta(seconds=1)
+    assert admission.judge_task(T.RUNNING, 0, event, earlier).accepted
+    assert admission.judge_task(T.RUNNING, 0, event, AT).ruling is DUPLICATE
+    assert admission.judge_task(T.RUNNING, 0, event, later).ruling is DUPLICATE
+    assert admission.judge_task(T.QUEUED, 0, event_pb2.TaskExecutionEvent(phase=T.RUNNING.value), later).accepted
+
+
 def test_an_ended_attempt_never_changes() -> None:
     for before in TASK_TERMINAL:
         for after in T:

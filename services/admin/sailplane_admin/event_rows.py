@@ -61,6 +61,11 @@ class TaskRecord:
     resources: Resources = field(default_factory=Resources)
     is_changed: bool = False
 
+    @property
+    def updated_at(self) -> datetime | None:
+        """When its last event was reported."""
+        return self.closure.updated_at.ToDatetime(UTC) if self.closure.HasField("updated_at") else None
+
 
 # Reading
 

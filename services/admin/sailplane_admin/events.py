@@ -167,7 +167,7 @@ def _fold_task(folding: Folding, event: event_pb2.TaskExecutionEvent) -> None:
     if record is None:
         verdict = admission.judge_task(None, 0, event)
     else:
-        verdict = admission.judge_task(record.closure.phase, record.phase_version, event)
+        verdict = admission.judge_task(record.closure.phase, record.phase_version, event, record.updated_at)
     if verdict.error is not None:
         folding.refused.append(verdict.error)
         return

@@ -65,6 +65,16 @@ _ORDER: dict[ExecutionPhase, int] = {
     _E.TIMED_OUT: 6,
 }
 """An execution only moves forward, and may skip steps: its events are reported by somebody who may miss some."""
+_T = TaskPhase
+_STARTED = {
+    _T.UNDEFINED: 0,
+    _T.QUEUED: 1,
+    _T.WAITING_FOR_RESOURCES: 2,
+    _T.INITIALIZING: 3,
+    _T.RUNNING: 4,
+    **dict.fromkeys(TASK_TERMINAL, 5),
+}
+"""How far an attempt has come."""
 _NOBODY = frozenset({"", "propeller"})
 """Producers that name no cluster."""
 
@@ -107,17 +117,18 @@ def judge_node(current: int | None, event: event_pb2.NodeExecutionEvent, updated
         return _duplicate(what, event.id.node_id, before.name)
     if before in NODE_TERMINAL:
         return _terminal(what, before.name, after.name)
-    if after is NodePhase.QUEUED and updated_at is not None:
-        reported = event.reported_at if event.HasField("reported_at") else event.occurred_at
-        if reported.ToDatetime(UTC) < updated_at:
-            return _duplicate(what, event.id.node_id, after.name)
+    if after is NodePhase.QUEUED and updated_at is not None and _reported_at(event) < updated_at:
+        return _duplicate(what, event.id.node_id, after.name)
     return ACCEPTED
 
 
-def judge_task(current: int | None, current_version: int, event: event_pb2.TaskExecutionEvent) -> Verdict:
+def judge_task(
+    current: int | None, current_version: int, event: event_pb2.TaskExecutionEvent, updated_at: datetime | None = None
+) -> Verdict:
     """An event of a task attempt, recorded in phase `current` (None: not at all) with version `current_version`.
 
-    The same phase again is news if its version is higher. An attempt may go back as long as it has not ended.
+    The same phase again is news if its version is higher. An attempt may go back as long as it has not ended, but not
+    by an event that is no younger than `updated_at`, the time of the last one recorded: that one is only late.
     """
     node = event.parent_node_execution_id
     what = f"attempt {event.retry_attempt} of node {node.node_id} of execution {node.execution_id.name}"
@@ -131,7 +142,14 @@ def judge_task(current: int | None, current_version: int, event: event_pb2.TaskE
         return _duplicate(what, node.node_id, before.name)
     if before in TASK_TERMINAL:
         return _terminal(what, before.name, after.name)
+    if _STARTED[after] < _STARTED[before] and updated_at is not None and _reported_at(event) <= updated_at:
+        return _duplicate(what, node.node_id, after.name)
     return ACCEPTED
+
+
+def _reported_at(event: event_pb2.NodeExecutionEvent | event_pb2.TaskExecutionEvent) -> datetime:
+    reported = event.reported_at if event.HasField("reported_at") else event.occurred_at
+    return reported.ToDatetime(UTC)
 
 
 def _known(phases: type[P], value: int) -> P | None:
