@@ -2,7 +2,8 @@
 
 In the happy path nothing depends on it. It finds Pods that should be running and that the launcher does not know
 (somebody removed them by hand): the attempt ended without a result. It asks admin about child executions whose end it
-was not told. And it removes the Pods of executions that ended long ago, or that this propeller never heard of.
+was not told. And it removes the Pods of executions that ended long ago, or that this propeller never heard of, and
+those that run although no attempt needs them: a propeller that stood still may have started one after its time.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -46,7 +47,8 @@ class Sweeper:
         self._post = post
         self._watcher = watcher
         self._in_service = in_service
-        self._suspects: set[tuple[str, str]] = set()
+        self._suspects: set[_Pod] = set()
+        self._strays: set[_Pod] = set()
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -79,7 +81,7 @@ class Sweeper:
         missing = {
             pod for live in self._in_service() for pod in self._expected(live) if pod not in self._watcher.latest
         }
-        for namespace, name in missing & self._suspects:
+        for namespace, name in sorted(missing & self._suspects):
             self._watcher.take(PodStatus(name, namespace, PodPhase.MISSING))
         self._suspects = missing
 
@@ -95,7 +97,10 @@ class Sweeper:
         ]
 
     async def _remove_old(self) -> None:
-        """Remove the Pods of what ended long ago and of what nobody knows, and of all others that ended the oldest."""
+        """Remove the Pods of what ended long ago and of what nobody knows, and what runs for no attempt under way.
+
+        Of all others that ended, the oldest are removed if there are too many.
+        """
         settings, now = self._ports.settings, self._ports.clock.now()
         owners = {pod: str(owner) for pod, status in self._watcher.latest.items() if (owner := owner_of(status))}
         ids = sorted(set(owners.values()))
@@ -109,14 +114,16 @@ class Sweeper:
         old = [pod for pod, id in owners.items() if id in ended_long_ago or id not in known]
         await self._remove(old)
         left = {pod: id for pod, id in owners.items() if pod in self._watcher.latest}
-        if len(left) > settings.pods_kept_max:
-            await self._remove(self._surplus(left, ended))
+        unneeded = self._unneeded(left, ended)
+        strays = {pod for pod in unneeded if not self._is_over(pod)}
+        await self._remove(sorted(strays & self._strays))  # at two looks in a row: its last word may be on its way
+        self._strays = strays
+        over = [pod for pod in unneeded if pod not in strays]
+        over.sort(key=lambda pod: self._watcher.latest[pod].since or _LONG_AGO)
+        await self._remove(over[: max(0, len(left) - settings.pods_kept_max)])
 
-    def _surplus(self, owners: Mapping[_Pod, str], ended: Collection[str]) -> Sequence[_Pod]:
-        """The Pods that ended first, of those that ended and that no attempt under way needs: as many as are too many.
-
-        Those of executions that are not at hand are left alone: what they need is not known.
-        """
+    def _unneeded(self, owners: Mapping[_Pod, str], ended: Collection[str]) -> Sequence[_Pod]:
+        """The Pods that no attempt under way needs. Executions that are not at hand may need all of theirs."""
         settled = set(ended)
         needed: set[_Pod] = set()
         for live in self._in_service():
@@ -125,9 +132,7 @@ class Sweeper:
                 state = live.loaded.state
                 nodes = (state.nodes[node_id] for node_id in (*state.active, *state.removing))
                 needed |= {(live.namespace, pod_name(live.id, node.id, node.attempt)) for node in nodes}
-        over = [pod for pod, id in owners.items() if id in settled and pod not in needed and self._is_over(pod)]
-        over.sort(key=lambda pod: self._watcher.latest[pod].since or _LONG_AGO)
-        return over[: len(owners) - self._ports.settings.pods_kept_max]
+        return [pod for pod, id in owners.items() if id in settled and pod not in needed]
 
     def _is_over(self, pod: _Pod) -> bool:
         return self._watcher.latest[pod].phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)

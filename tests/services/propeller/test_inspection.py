@@ -140,18 +140,28 @@ async def test_pods_of_executions_that_nobody_knows_are_removed(started: Engine)
     assert launcher.removed == ["ghost-a-0"]
 
 
+async def test_a_pod_that_runs_for_no_attempt_is_removed_at_the_second_look(started: Engine) -> None:
+    launcher = Removals()
+    sweeper, watcher = sweeper_of(started, launcher)
+    watcher.take(status("x-a-0", "x"))
+    watcher.take(status("x-a-7", "x"))
+    await sweeper.sweep()
+    assert launcher.removed == []
+    await sweeper.sweep()
+    assert launcher.removed == ["x-a-7"]
+
+
 def ended_pod(name: str, execution: str, second: int) -> PodStatus:
     return replace(status(name, execution), phase=PodPhase.SUCCEEDED, since=NOON + timedelta(seconds=second))
 
 
 async def test_beyond_the_number_that_is_kept_the_pods_that_ended_first_are_removed(started: Engine) -> None:
     launcher = Removals()
-    sweeper, watcher = sweeper_of(started, launcher, pods_kept_max=4)
+    sweeper, watcher = sweeper_of(started, launcher, pods_kept_max=3)
     watcher.latest = {
         ("p-development", one.name): one
         for one in [
             ended_pod("x-a-0", "x", 0),  # of the attempt under way: its outcome may not be saved yet
-            status("x-old-0", "x"),  # runs
             ended_pod("x-d-0", "x", 4),
             ended_pod("x-c-0", "x", 3),
             ended_pod("x-e-0", "x", 5),
