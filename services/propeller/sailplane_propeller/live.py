@@ -37,7 +37,7 @@ class Live:
 
     `namespace` is where its Pods are, known once its start order is. `inbox` is what was seen and not yet evaluated.
     `worker` runs while there is something in it. `chains` holds, per node, the last command under way: the next one
-    about the same node waits for it.
+    about the same node waits for it. `is_stale` says that something was saved that this copy does not know of.
     """
 
     id: ExecutionId
@@ -47,6 +47,7 @@ class Live:
     loaded: Definition | None = None
     namespace: str = ""
     is_parked: bool = False
+    is_stale: bool = False
 
     @property
     def definition(self) -> Definition:

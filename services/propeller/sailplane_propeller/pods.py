@@ -100,7 +100,7 @@ class PodNames:
         """The Pods that an execution taken up again may have running; given back by namespace and name."""
         pods: list[tuple[str, str]] = []
         definition = live.definition
-        for node_id in definition.state.active:
+        for node_id in sorted(definition.state.active):
             node = definition.state.nodes[node_id]
             if has_pod(node):
                 name = pod_name(live.id, node.id, node.attempt)

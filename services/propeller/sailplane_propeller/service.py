@@ -35,7 +35,7 @@ class Propeller:
         self._reservations = Reservations(tools, self._worker.in_service)
         self._watcher = Watcher(ports, self._names, literals, self._worker.live, self._worker.post)
         self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service, self._worker.post)
-        self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC)
+        self._relay = Relay(ports.store, ports.queue, records.EVENTS_TOPIC, clock=ports.clock)
         self._worker.hand_out = self._performers.hand_out
         self._worker.entered = self._entered
         self._worker.left = self._left

@@ -192,7 +192,7 @@ class Worker:
                 self.hand_out(live, transition.commands)
                 return
             except StaleVersion:
-                live.loaded = None
+                live.loaded, live.is_stale = None, True
             except (Unavailable, LimitReached) as error:
                 log.warning("transition_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
                 delay_s = await self._pause(delay_s)
@@ -275,12 +275,21 @@ class Worker:
             return True
         live.is_parked = stored.is_parked
         if not stored.is_parked:
+            if live.is_stale:
+                await self._recall_commands(live)
             await self._enter(live, stored.start, stored.state)
         return False
 
+    async def _recall_commands(self, live: Live) -> None:
+        """Take up what was decided behind this copy's back: by another owner, or by a commit it never heard of."""
+        pending = await self._ports.store.pending(records.COMMANDS_TOPIC)
+        key = str(live.id)
+        self._left_over[live.id] = [records.read_command(message) for message in pending if message.key == key]
+        live.is_stale = False
+
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
         plan = Plan(await self._definitions.closure(EntityId.of(start.workflow_id)))
-        for node_id in state.active:
+        for node_id in sorted(state.active):
             if uri := state.nodes[node_id].graph_uri:
                 plan.generated[node_id] = Closure(await dynamic.load(self._ports.blobs, uri))
         if start.HasField("recover_from"):

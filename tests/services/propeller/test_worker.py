@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 import pytest
+from sailplane_core.errors import Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import LaunchFailed, LaunchPod, RemovePod, Started, TaskEnded
@@ -14,7 +15,11 @@ from sailplane_propeller import records
 from sailplane_propeller.ports import AdminPort, PropellerPorts
 from sailplane_propeller.worker import EXECUTIONS_TOPIC
 from sailplane_protos.propeller import queue_pb2
+from sailplane_runtime.clock import ManualClock
+from sailplane_runtime.store.port import Transaction
 from services.propeller.conftest import Shelf, X, abort_message, engine, start_message
+
+T = TypeVar("T")
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -90,6 +95,28 @@ async def test_a_restart_hands_out_what_was_decided_but_not_confirmed(ports: Pro
     await until(lambda: second.handed == [("x", LaunchPod("a", 0))])
     second.worker.post(X, TaskEnded("a", 0, None))
     await until(lambda: ("x", LaunchPod("b", 0)) in second.handed)
+
+
+async def test_commands_of_a_commit_that_was_said_to_have_failed_are_handed_out(
+    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, fail = ports.store.write, iter([True])
+
+    async def write_and_fail_once(change: Callable[[Transaction], T]) -> T:
+        done = await write(change)
+        if next(fail, False):
+            raise Unavailable("the store, after the commit")
+        return done
+
+    monkeypatch.setattr(ports.store, "write", write_and_fail_once)
+    running, clock = engine(ports), cast("ManualClock", ports.clock)
+    asleep = clock.sleepers
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: clock.sleepers == asleep + 2)  # the claim's timer and the worker
+    clock.advance(ports.settings.retry_delay_s)
+    await until(lambda: running.handed == [("x", LaunchPod("a", 0))])
+    intake.cancel()
 
 
 async def test_a_command_is_confirmed_only_when_what_it_led_to_is_saved(
