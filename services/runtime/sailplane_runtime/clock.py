@@ -70,6 +70,13 @@ class ManualClock:
         """How many are asleep: what a test waits for before it advances."""
         return sum(not wake.done() for _, _, wake in self._sleepers)
 
+    @property
+    def next_deadline(self) -> datetime | None:
+        """When the first sleeper is due; None while nobody sleeps."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)  # was cancelled in its sleep
+        return self._sleepers[0][0] if self._sleepers else None
+
     async def sleep_until(self, when: datetime) -> None:
         """Return once somebody moved the clock to `when` or beyond."""
         if when <= self._now:
@@ -97,11 +104,10 @@ class ManualClock:
                 wake.set_result(None)
 
     def _jump(self) -> bool:
-        while self._sleepers and self._sleepers[0][2].done():
-            heapq.heappop(self._sleepers)  # was cancelled in its sleep
-        if not self._sleepers:
+        deadline = self.next_deadline
+        if deadline is None:
             return False
-        self.advance_to(self._sleepers[0][0])
+        self.advance_to(deadline)
         return True
 
 

@@ -1,0 +1,199 @@
+"""The services' databases on a memory file system: real SQLite, wiped for each seed, with a log kept by triggers.
+
+The log of `propeller` has every change of an execution's or node's row, in the order of the commits, whoever made it:
+it is what the checkers go by, and no code under test writes it.
+"""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sailplane_admin import tables as admin_tables
+from sailplane_core.errors import Unavailable
+from sailplane_core.ports import Message
+from sailplane_propeller import tables as propeller_tables
+from sailplane_runtime.store import sql, sqlite
+from sailplane_runtime.store.port import Transaction
+from sailplane_runtime.store.sql import SqlStore
+from sailplane_runtime.store.tables import outbox_table
+from sqlalchemy import Connection, MetaData
+
+from .faults import Faults
+
+T = TypeVar("T")
+
+METADATA: dict[str, MetaData] = {"admin": admin_tables.metadata, "propeller": propeller_tables.metadata}
+LOGGED = {
+    "propeller": {
+        "executions": ("id", "version", "phase", "is_terminal", "parked_at"),
+        "nodes": (
+            "execution_id",
+            *(column.name for column in propeller_tables.nodes.c if column.name != "execution_id"),
+        ),
+    },
+    "admin": {
+        "executions": ("execution_name", "phase"),
+        "node_executions": ("execution_name", "node_id", "phase"),
+        "task_executions": ("execution_name", "node_id", "retry_attempt", "phase"),
+    },
+}
+"""Whose changes are logged, by table and column."""
+
+_writing_engine = cache(sqlite.writing_engine)
+_reading_engine = cache(sqlite.reading_engine)
+
+
+@contextmanager
+def shared_engines() -> Generator[None]:
+    """One engine per file for all seeds: what SQLAlchemy has learned about a statement is kept with the engine."""
+    before = sql.writing_engine, sql.reading_engine
+    sql.writing_engine, sql.reading_engine = _writing_engine, _reading_engine
+    try:
+        yield
+    finally:
+        sql.writing_engine, sql.reading_engine = before
+
+
+class Disk:
+    """Where the databases lie: a folder of this process. `wipe` before each seed."""
+
+    def __init__(self) -> None:
+        base = "/dev/shm" if Path("/dev/shm").is_dir() else None
+        self._folder = tempfile.TemporaryDirectory(prefix="sailplane-sim-", dir=base)
+        self._owner = os.getpid()
+        self._empty = {service: self._template(service) for service in METADATA}
+
+    def url(self, service: str) -> str:
+        """Of a service's database."""
+        return f"sqlite:///{self._path(service)}"
+
+    def wipe(self) -> None:
+        """Empty tables."""
+        for service, data in self._empty.items():
+            for suffix in ("-wal", "-shm"):
+                self._path(service).with_name(f"{service}.db{suffix}").unlink(missing_ok=True)
+            self._path(service).write_bytes(data)
+
+    def rows(self, service: str, query: str, *values: Any) -> list[dict[str, Any]]:
+        """What a query of ours finds, beside everybody else's."""
+        connection = sqlite3.connect(self._path(service), isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(query, values)]
+        finally:
+            connection.close()
+
+    def reader(self, service: str) -> sqlite3.Connection:
+        """A connection to look with, again and again."""
+        return sqlite3.connect(self._path(service), isolation_level=None)
+
+    def log(self, service: str) -> list[dict[str, Any]]:
+        """Every change, first to last: `seq`, `of` (the table), and the logged columns."""
+        return self.rows(service, "SELECT * FROM sim_log ORDER BY seq")
+
+    def _path(self, service: str) -> Path:
+        return Path(self._folder.name) / f"{service}.db"
+
+    def _template(self, service: str) -> bytes:
+        path = self._path(service)
+        metadata = METADATA[service]
+        outbox_table(metadata)
+        engine = sqlite.writing_engine(self.url(service))
+        metadata.create_all(engine)
+        engine.dispose()
+        with sqlite3.connect(path) as connection:
+            for statement in _log_of(LOGGED[service]):
+                connection.execute(statement)
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.close()
+        return path.read_bytes()
+
+
+def _log_of(tables: dict[str, tuple[str, ...]]) -> list[str]:
+    columns = sorted({column for names in tables.values() for column in names})
+    statements = [f"CREATE TABLE sim_log (seq INTEGER PRIMARY KEY, of TEXT, {', '.join(columns)})"]
+    for table, names in tables.items():
+        values = ", ".join(f"NEW.{name}" for name in names)
+        statements.extend(
+            f"CREATE TRIGGER sim_{table}_{event} AFTER {event} ON {table} BEGIN "
+            f"INSERT INTO sim_log (of, {', '.join(names)}) VALUES ('{table}', {values}); END"
+            for event in ("INSERT", "UPDATE")
+        )
+    return statements
+
+
+class FaultyStore:
+    """A store that fails now and then: before, in the middle of, or after what it is asked for."""
+
+    def __init__(self, store: SqlStore, faults: Faults) -> None:
+        self._store = store
+        self._faults = faults
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Read, or fail."""
+        self._faults.fail("store", "reading")
+        return await self._store.read(query)
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        """Write or fail, or write and fail."""
+        self._faults.fail("store", "writing")
+        if self._faults.strikes("store"):
+            change = _breaking(change, self._faults.random.randint(1, 6))
+        result = await self._store.write(change)
+        self._faults.fail("store", "writing, which was done")
+        return result
+
+    def listen(self, topic: str, listener: Callable[[Sequence[Message]], None]) -> None:
+        """As asked."""
+        self._store.listen(topic, listener)
+
+    async def pending(self, topic: str) -> Sequence[Message]:
+        """As asked: a service that cannot read its outbox does not start at all."""
+        return await self._store.pending(topic)
+
+    async def confirm(self, ids: Sequence[str]) -> None:
+        """As asked."""
+        await self._store.confirm(ids)
+
+    def abandon(self) -> None:
+        """Its process is dead: let go of the files. Nothing is open but between commits."""
+        writer: Any = self._store._writer  # type: ignore[attr-defined]
+        reader: Any = self._store._quick_reader  # type: ignore[attr-defined]
+        writer._connection.close()
+        reader.close()
+
+
+def _breaking(change: Callable[[Transaction], T], statement: int) -> Callable[[Transaction], T]:
+    def broken(transaction: Transaction) -> T:
+        return change(_BreakingTransaction(transaction, statement))
+
+    return broken
+
+
+class _BreakingTransaction:
+    """Its n-th statement fails."""
+
+    def __init__(self, transaction: Transaction, statement: int) -> None:
+        self._transaction = transaction
+        self._left = statement
+
+    @property
+    def connection(self) -> Any:
+        return self
+
+    def send(self, message: Message) -> None:
+        self._transaction.send(message)
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        self._left -= 1
+        if not self._left:
+            raise Unavailable("a statement (simulated)")
+        return self._transaction.connection.execute(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction.connection, name)
