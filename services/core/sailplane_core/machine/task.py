@@ -35,14 +35,12 @@ _TO_CACHE = frozenset({catalog_pb2.CACHE_MISS, catalog_pb2.CACHE_SKIPPED})
 
 
 def ready(step: Step, node: NodeState) -> None:
-    """Everything upstream is there: look into the cache, or launch the first attempt."""
+    """Everything upstream is there: begin, or take over the graph that an earlier execution had."""
     earlier = step.earlier(node)
     if earlier is not None and earlier.graph_uri:
         dynamic.take_over(step, node)
-    elif cache_policy(step.spec(node), step.task(node)) is not None:
-        step.do(LookUpCache(node.id, node.attempt))
     else:
-        _launch(step, node)
+        _begin_attempt(step, node)
 
 
 def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
@@ -82,6 +80,12 @@ def abort(step: Step, node: NodeState, failure: Failure, phase: NodePhase) -> No
     lifecycle.fail(step, replace(node, is_reserved=False), failure, phase)
 
 
+def comes_too_late(node: NodeState, seen: CacheLookedUp) -> bool:
+    """Whether the answer is of no use any more, and a reservation that came with it to be given back."""
+    waits = node.task_phase is TaskPhase.UNDEFINED and node.attempt == seen.attempt and not node.is_terminal
+    return not waits and not node.is_reserved
+
+
 def outputs(step: Step, node: NodeState) -> str:
     """Those that the attempt wrote, or its graph's end node."""
     return dynamic.outputs(step, node) if node.graph_uri else step.layout.outputs_uri(node.id, node.attempt)
@@ -110,6 +114,16 @@ def _may_still_launch(node: NodeState) -> bool:
     """
     begun = node.task_phase is TaskPhase.RUNNING or node.task_phase in TASK_TERMINAL
     return not begun and not node.graph_uri
+
+
+def _begin_attempt(step: Step, node: NodeState) -> None:
+    """Launch it, unless the cache was never asked and may have its outputs."""
+    was_asked = node.cache_status != catalog_pb2.CACHE_DISABLED
+    if was_asked or cache_policy(step.spec(node), step.task(node)) is None:
+        _launch(step, node)
+    else:
+        step.put(node)
+        step.do(LookUpCache(node.id, node.attempt))
 
 
 def _launch(step: Step, node: NodeState) -> None:
@@ -185,7 +199,7 @@ def _finish(step: Step, node: NodeState, outputs_uri: str) -> None:
 def _failed(step: Step, node: NodeState, failure: Failure, *, pod_lingers: bool) -> None:
     if pod_lingers:
         step.do(RemovePod(node.id, node.attempt))
-    if _is_under_way(node):
+    if _is_under_way(node) or node.is_item:  # an item's attempt is shown from its first turn on
         report.task(step, node, TaskPhase.FAILED, failure=failure)
         node = replace(node, task_phase=TaskPhase.FAILED)
     policy = retries.RetryPolicy.of(step.spec(node), step.task(node), step.policies)
@@ -198,7 +212,7 @@ def _failed(step: Step, node: NodeState, failure: Failure, *, pod_lingers: bool)
                 step.put(replace(queued, reason=reason))
                 step.do(SetTimer(queued.id, queued.attempt, Timer.RETRY, step.now + pause))
             else:
-                _launch(step, queued)
+                _begin_attempt(step, queued)
         case retries.GiveUp(failure=final):
             _release(step, node)
             lifecycle.fail(step, replace(node, is_reserved=False, removing=pod_lingers), final)
@@ -207,7 +221,7 @@ def _failed(step: Step, node: NodeState, failure: Failure, *, pod_lingers: bool)
 def _timer_fired(step: Step, node: NodeState, timer: Timer) -> None:
     match timer:
         case Timer.RETRY if node.task_phase is TaskPhase.UNDEFINED:
-            _launch(step, replace(node, reason=""))
+            _begin_attempt(step, replace(node, reason=""))
         case Timer.CACHE if node.task_phase is TaskPhase.UNDEFINED:
             step.do(LookUpCache(node.id, node.attempt))
         case Timer.EXECUTION if _is_under_way(node):

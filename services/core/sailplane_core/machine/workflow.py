@@ -13,7 +13,7 @@ from datetime import datetime
 from ..failures import Failure, FailureKind
 from ..phases import ExecutionPhase, NodePhase, move_execution
 from ..plan import Plan
-from . import boundary, deadlines, gate, launch_plan, report, walk
+from . import boundary, deadlines, gate, launch_plan, report, task, walk
 from .commands import ReleaseReservation, RemovePod, TerminateChild, Timer
 from .kinds import KINDS
 from .observations import (
@@ -123,12 +123,12 @@ def _observe_node(step: Step, node: NodeState, seen: NodeObservation) -> None:
         case TimerFired(timer=Timer.ACTIVE):
             if not node.is_terminal:
                 walk.end_too_late(step, node, deadlines.node_expired(step, node), NodePhase.TIMED_OUT)
+        case CacheLookedUp(is_reserved=True) if task.comes_too_late(node, seen):
+            step.do(ReleaseReservation(node.id, seen.attempt))
         case _ if node.attempt != seen.attempt:
             pass
         case PodRemoved() | ChildGone() if node.removing:
             step.put(replace(node, removing=False))
-        case CacheLookedUp(is_reserved=True) if node.is_terminal:
-            step.do(ReleaseReservation(node.id, node.attempt))  # it came too late to be of use
         case _ if node.is_terminal:
             pass
         case TimerFired(timer=Timer.EXECUTION) if node.kind is not NodeKind.TASK or node.graph_uri:
