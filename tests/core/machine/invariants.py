@@ -11,6 +11,7 @@ from sailplane_core.machine import (
     ExecutionState,
     LaunchChild,
     LaunchPod,
+    LookUpCache,
     NodeKind,
     NodeState,
     Observation,
@@ -98,6 +99,10 @@ def _reachable(before: NodePhase, after: NodePhase) -> bool:
     return after in seen
 
 
+_MAY_BE_REPEATED = (SetTimer, LookUpCache, TakeSignal, ReleaseReservation)
+"""What led to them, a timer, a signal or an answer that came too late, may come again before they are done."""
+
+
 class Ledger:
     """What the commands have brought into the world and what must go again: Pods, child executions, reservations.
 
@@ -114,7 +119,7 @@ class Ledger:
     def decided(self, commands: Sequence[Command]) -> None:
         """These are to be done."""
         for command in commands:
-            again = isinstance(command, SetTimer | TakeSignal)  # a signal may be set again before its gate has opened
+            again = isinstance(command, _MAY_BE_REPEATED)
             assert again or command not in self.outstanding, f"{command} is under way already"
             self.outstanding[command] = None
             match command:
@@ -128,7 +133,6 @@ class Ledger:
                 case TerminateChild(node_id=node_id):
                     self.children.discard(node_id)
                 case ReleaseReservation(node_id=node_id):
-                    assert node_id in self.reserved, f"{node_id} holds no reservation"
                     self.reserved.discard(node_id)
                 case _:
                     pass

@@ -53,7 +53,7 @@ from sailplane_core.machine import (
     evaluate,
     scopes,
 )
-from sailplane_core.phases import ExecutionPhase
+from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_core.plan import Plan
 from sailplane_protos.core import catalog_pb2, workflow_pb2
 
@@ -85,13 +85,14 @@ class Run:
         self.now += timedelta(seconds=1)
         for one in seen:
             self.ledger.saw(one)
-            for command in [command for command in self.ledger.outstanding if answers(one, command)]:
-                self.done(command)
             if isinstance(one, GraphBuilt):
                 self.plan.generated[one.node_id] = self.library.closure(self.generated(one.node_id))
         transition = evaluate(self.plan, self.state, seen, self.now)
         check_step(self.state, transition)
         transition.apply(self.state)
+        for command in [one for one in self.ledger.outstanding if any(answers(each, one) for each in seen)]:
+            if not self._goes_on(command):
+                self.done(command)
         self.ledger.decided(transition.commands)
         self.record.tell(transition.events)
         check_state(self.plan, self.state)
@@ -114,6 +115,14 @@ class Run:
             return True
         node = self.state.nodes[command.node_id]
         return not node.is_terminal and node.attempt == command.attempt
+
+    def _goes_on(self, command: Command) -> bool:
+        """Whether what the command launched is still running."""
+        node = self.state.nodes.get(command.node_id)
+        if node is None or not self.is_current(command):
+            return False
+        is_pod, is_child = isinstance(command, LaunchPod), isinstance(command, LaunchChild)
+        return (is_pod and node.task_phase is TaskPhase.RUNNING) or (is_child and node.phase is NodePhase.RUNNING)
 
     def spec(self, node_id: str) -> workflow_pb2.Node:
         """A node that was reached, as written."""
@@ -171,8 +180,6 @@ class Run:
         return spec.HasField("task_node") and template.metadata.cache_serializable
 
 
-LAUNCHES = (LaunchPod, LaunchChild)
-"""Outstanding until what they started has ended."""
 _ANSWERS: Mapping[type[Observation], tuple[type[Command], ...]] = {
     InputsBound: (BindInputs,),
     BindingFailed: (BindInputs, LaunchPod, LookUpCache, TakeBranch, OpenArray, GatherItems, LaunchChild, AwaitSignal),
