@@ -8,7 +8,7 @@ import grpc
 import pytest
 from compat.plane import Plane
 from flyteidl.admin import version_pb2
-from flyteidl.service import admin_pb2, admin_pb2_grpc, dataproxy_pb2
+from flyteidl.service import admin_pb2, admin_pb2_grpc, dataproxy_pb2, signal_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
@@ -18,7 +18,15 @@ from grpc_reflection.v1alpha import reflection_pb2
 from wire import good
 
 NAMES = ("flyteidl", "sailplane")
-OFFERED = ("service.AdminService", "service.DataProxyService")
+PUBLISHED = {
+    "service.AdminService": admin_pb2,
+    "service.DataProxyService": dataproxy_pb2,
+    "service.SignalService": signal_pb2,
+}
+"""What is offered under both packages, and where Flyte publishes it."""
+CATALOG = ("datacatalog.DataCatalog", "sailplane.datacatalog.DataCatalog")
+"""The one service that Flyte has outside of its package."""
+OFFERED = [*(f"{package}.{name}" for package in NAMES for name in PUBLISHED), *CATALOG]
 OURS_ALONE = {"sailplane.propeller.PropellerService", "sailplane.scheduler.SchedulerService"}
 PROTOCOL = {
     "grpc.health.v1.Health",
@@ -53,9 +61,7 @@ def outcome(channel: grpc.Channel, path: str, data: bytes) -> tuple[StatusCode, 
 # Health
 
 
-@pytest.mark.parametrize(
-    "service", ["", "flyteadmin", *OURS_ALONE, *(f"{package}.{name}" for package in NAMES for name in OFFERED)]
-)
+@pytest.mark.parametrize("service", ["", "flyteadmin", *OURS_ALONE, *OFFERED])
 def test_health_is_told_of_the_whole_and_of_every_service(channel: grpc.Channel, service: str) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
@@ -65,7 +71,7 @@ def test_health_is_told_of_the_whole_and_of_every_service(channel: grpc.Channel,
     watched.cancel()
 
 
-@pytest.mark.parametrize("service", ["none", "flyteidl.service.SignalService", "FlyteAdmin"])
+@pytest.mark.parametrize("service", ["none", "flyteidl.service.IdentityService", "FlyteAdmin"])
 def test_health_of_others_is_not_known(channel: grpc.Channel, service: str) -> None:
     stub = health_pb2_grpc.HealthStub(channel)
     with pytest.raises(grpc.RpcError) as caught:
@@ -90,8 +96,7 @@ def ask(channel: grpc.Channel, version: str, **question: Any) -> reflection_pb2.
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 def test_reflection_lists_both_names(channel: grpc.Channel, version: str) -> None:
     reply = ask(channel, version, list_services="*").list_services_response
-    both = {f"{package}.{name}" for package in NAMES for name in OFFERED}
-    assert {service.name for service in reply.service} == both | OURS_ALONE | PROTOCOL
+    assert {service.name for service in reply.service} == {*OFFERED} | OURS_ALONE | PROTOCOL
 
 
 def pool_of(files: list[FileDescriptorProto]) -> DescriptorPool:
@@ -113,13 +118,13 @@ def pool_of(files: list[FileDescriptorProto]) -> DescriptorPool:
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 @pytest.mark.parametrize("package", NAMES)
-@pytest.mark.parametrize("service", OFFERED)
+@pytest.mark.parametrize("service", PUBLISHED)
 def test_who_has_only_reflection_can_call(channel: grpc.Channel, version: str, package: str, service: str) -> None:
     name = f"{package}.{service}"
     reply = ask(channel, version, file_containing_symbol=name).file_descriptor_response
     pool = pool_of([FileDescriptorProto.FromString(data) for data in reply.file_descriptor_proto])
     described = pool.FindServiceByName(name)
-    published = (admin_pb2 if "Admin" in service else dataproxy_pb2).DESCRIPTOR.services_by_name[service.split(".")[1]]
+    published = PUBLISHED[service].DESCRIPTOR.services_by_name[service.split(".")[1]]
     assert {method.name for method in described.methods} == {method.name for method in published.methods}
     for method in described.methods:
         if method.name not in good.REQUESTS or method.name in (*good.CREATES, "TerminateExecution"):
@@ -163,11 +168,11 @@ def test_both_names_give_the_same_bytes(channel: grpc.Channel, method: str) -> N
         "/flyteidl.service.AdminService/Nonsense",
         "/sailplane.service.AdminService/Nonsense",
         "/flyteidl.service.Nonsense/GetVersion",
-        "/flyteidl.service.SignalService/SetSignal",
+        "/flyteidl.service.IdentityService/UserInfo",
         "/flyteidl.service.AuthMetadataService/GetOAuth2Metadata",
         "/flyteidl.service.AdminService/GetExecutionMetrics",
         "/flyteidl.propeller.PropellerService/Drain",
-        "/datacatalog.DataCatalog/GetDataset",
+        "/flyteidl.cacheservice.CacheService/Get",
         "/",
         "//",
     ],
