@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from compat.raw import admin
 from compat.runs import VERSION, Runs, node_phase, phase, task_phases
+from flyteidl.admin.task_execution_pb2 import TaskExecutionGetRequest
+from flyteidl.event.event_pb2 import TaskExecutionMetadata
 from flytekit import Options
 from flytekit.remote.executions import FlyteWorkflowExecution
 
@@ -44,15 +47,21 @@ def test_interruptible_is_told_of_each_attempt(runs: Runs) -> None:
     mixed = runs.start("policies.interruptible", {"x": 1})
     by_workflow = runs.start("policies.all_interruptible", {"x": 1})
     by_request = runs.start("policies.retried", {"succeed_at": 0}, options=Options(), interruptible=True)
-    assert marked(runs, runs.end(mixed)) == {"n0": "true", "n1": "false"}
-    assert marked(runs, runs.end(by_workflow)) == {"n0": "true"}
-    assert marked(runs, runs.end(by_request)) == {"n0": "true"}
+    assert classes(runs, runs.end(mixed)) == {"n0": "INTERRUPTIBLE", "n1": "DEFAULT"}
+    assert classes(runs, runs.end(by_workflow)) == {"n0": "INTERRUPTIBLE"}
+    assert classes(runs, runs.end(by_request)) == {"n0": "INTERRUPTIBLE"}
 
 
-def marked(runs: Runs, done: FlyteWorkflowExecution) -> dict[str, str]:
-    """Whether each node's first Pod is marked as interruptible."""
-    nodes = [id for id, node in done.node_executions.items() if node.task_executions]
-    return {id: runs.pod(done.id.name, id)["metadata"]["labels"]["interruptible"] for id in nodes}
+def classes(runs: Runs, done: FlyteWorkflowExecution) -> dict[str, str]:
+    """On which class of machine each node ran, as admin tells it; its Pod is marked the same way."""
+    told: dict[str, str] = {}
+    for id, node in done.node_executions.items():
+        for one in node.task_executions:
+            found = admin(runs.plane).GetTaskExecution(TaskExecutionGetRequest(id=one.id.to_flyte_idl()))
+            told[id] = TaskExecutionMetadata.InstanceClass.Name(found.closure.metadata.instance_class)
+            mark = runs.pod(done.id.name, id)["metadata"]["labels"]["interruptible"]
+            assert mark == str(told[id] == "INTERRUPTIBLE").lower()
+    return told
 
 
 @pytest.mark.parametrize("limit", [1, 2])
