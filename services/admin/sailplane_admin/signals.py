@@ -3,9 +3,10 @@
 import hashlib
 
 from sailplane_core import validation
-from sailplane_core.errors import InvalidRequest
+from sailplane_core.errors import AlreadyTerminal, InvalidRequest
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import ExecutionId
+from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
 from sailplane_core.types import accepts, describe
 from sailplane_protos.admin import signal_pb2
 from sailplane_protos.core import identifier_pb2, literals_pb2, types_pb2
@@ -16,12 +17,14 @@ from . import execution_orders, tables
 from .execution_rows import execution_values, in_execution
 from .listing import Listing, fields_of, list_page
 from .ports import AdminPorts
+from .registration import write_once
 
 SIGNAL_ID_CHARS_MAX = 255
 VALUE_BYTES_MAX = 1024 * 1024
 """Of a value that is given; larger ones belong into files."""
 
 _SIGNALS = tables.signals.c
+_PHASE = tables.executions.c.phase
 _LISTING = Listing(Entity.SIGNAL, tables.signals, fields={Entity.SIGNAL: fields_of(Entity.SIGNAL, tables.signals)})
 
 
@@ -31,6 +34,7 @@ async def get_or_create(ports: AdminPorts, request: signal_pb2.SignalGetOrCreate
     if request.type.WhichOneof("type") is None:
         raise InvalidRequest.missing("type")
     id = ExecutionId.of(request.id.execution_id)
+    now_us = tables.time_us(ports.clock.now())
 
     def change(transaction: Transaction) -> signal_pb2.Signal:
         found = _find(transaction.connection, request.id)
@@ -39,11 +43,13 @@ async def get_or_create(ports: AdminPorts, request: signal_pb2.SignalGetOrCreate
         values = execution_values(id) | {
             "signal_id": request.id.signal_id,
             "type": request.type.SerializeToString(),
+            "created_at_us": now_us,
+            "updated_at_us": now_us,
         }
         transaction.connection.execute(insert(tables.signals), values)
         return signal_pb2.Signal(id=request.id, type=request.type)
 
-    return await ports.store.write(change)
+    return await write_once(ports.store, change)
 
 
 async def list_signals(ports: AdminPorts, request: signal_pb2.SignalListRequest) -> signal_pb2.SignalList:
@@ -64,7 +70,8 @@ async def list_signals(ports: AdminPorts, request: signal_pb2.SignalListRequest)
 async def set_value(ports: AdminPorts, request: signal_pb2.SignalSetRequest) -> signal_pb2.SignalSetResponse:
     """Give a signal its value, in place of one that it may have.
 
-    Raises `InvalidRequest` when no gate has asked for the signal yet, or the value is not of its type.
+    Raises `InvalidRequest` when no gate has asked for the signal yet, or the value is not of its type, and
+    `AlreadyTerminal` when the execution has ended, as nothing will come of the value.
     """
     _check_id(request.id)
     if request.value.WhichOneof("value") is None:
@@ -73,6 +80,7 @@ async def set_value(ports: AdminPorts, request: signal_pb2.SignalSetRequest) -> 
     if len(data) > VALUE_BYTES_MAX:
         raise InvalidRequest.invalid("value", f"it has {len(data)} bytes, at most {VALUE_BYTES_MAX} are allowed")
     id = ExecutionId.of(request.id.execution_id)
+    now_us = tables.time_us(ports.clock.now())
     order = execution_orders.signal_set(id, request.id.signal_id, request.value, hashlib.sha256(data).hexdigest()[:16])
 
     def change(transaction: Transaction) -> None:
@@ -82,7 +90,9 @@ async def set_value(ports: AdminPorts, request: signal_pb2.SignalSetRequest) -> 
         declared = types_pb2.LiteralType.FromString(found.type)
         if not accepts(declared, request.value):
             raise InvalidRequest.invalid("value", f"the signal takes {describe(declared)}")
-        transaction.connection.execute(update(tables.signals).where(_SIGNALS.id == found.id).values(value=data))
+        _require_live(transaction.connection, id)
+        given = update(tables.signals).where(_SIGNALS.id == found.id).values(value=data, updated_at_us=now_us)
+        transaction.connection.execute(given)
         transaction.send(order)
 
     await ports.store.write(change)
@@ -97,6 +107,12 @@ def _check_id(id: identifier_pb2.SignalIdentifier) -> None:
         raise InvalidRequest.missing("signal_id")
     if len(id.signal_id) > SIGNAL_ID_CHARS_MAX:
         raise InvalidRequest.invalid("signal_id", f"at most {SIGNAL_ID_CHARS_MAX} characters are allowed")
+
+
+def _require_live(connection: Connection, id: ExecutionId) -> None:
+    phase = connection.execute(select(_PHASE).where(*in_execution(tables.executions, id))).scalar()
+    if phase is not None and ExecutionPhase[phase] in EXECUTION_TERMINAL:
+        raise AlreadyTerminal(phase, f"execution {id} has ended ({phase}), its gates wait for nothing")
 
 
 def _find(connection: Connection, id: identifier_pb2.SignalIdentifier) -> "Row[tuple[object, ...]] | None":

@@ -34,10 +34,7 @@ async def test_a_database_is_opened_again_with_what_it_held(ports: AdminPorts, t
 
 
 def test_children_of_an_older_database_keep_their_parents(tmp_path: Path) -> None:
-    older = tmp_path / "older"
-    (older / "versions").mkdir(parents=True)
-    for file in ("env.py", "versions/0001_admin_tables.py", "versions/0002_dynamic_workflows.py"):
-        shutil.copy(MIGRATIONS / file, older / file)
+    older = up_to("0002", tmp_path)
     with writing_engine(f"sqlite:///{tmp_path}/old.db").connect() as connection:
         migrate(connection, older, metadata)
         with transaction(connection, immediate=True):
@@ -48,6 +45,30 @@ def test_children_of_an_older_database_keep_their_parents(tmp_path: Path) -> Non
         columns = "execution_name, parent_execution_id, parent_node_id"
         rows = connection.exec_driver_sql(f"SELECT {columns} FROM executions").all()
     assert rows == [("parent", None, None), ("child", parent, "n0")]
+
+
+def test_signals_of_an_older_database_are_as_old_as_their_executions(tmp_path: Path) -> None:
+    older = up_to("0006", tmp_path)
+    with writing_engine(f"sqlite:///{tmp_path}/old.db").connect() as connection:
+        migrate(connection, older, metadata)
+        with transaction(connection, immediate=True):
+            blank(connection, "executions", execution_name="x", execution_created_at_us=7)
+            blank(connection, "signals", execution_name="x", signal_id="ok")
+            blank(connection, "signals", execution_name="gone", signal_id="ok")
+        migrate(connection, MIGRATIONS, metadata)
+        rows = connection.exec_driver_sql("SELECT execution_name, created_at_us, updated_at_us FROM signals").all()
+    assert rows == [("x", 7, 7), ("gone", 0, 0)]
+
+
+def up_to(revision: str, tmp_path: Path) -> Path:
+    """The migrations as they were when this revision was the newest."""
+    older = tmp_path / "older"
+    (older / "versions").mkdir(parents=True)
+    shutil.copy(MIGRATIONS / "env.py", older)
+    for file in (MIGRATIONS / "versions").glob("*.py"):
+        if file.name[:4] <= revision:
+            shutil.copy(file, older / "versions")
+    return older
 
 
 def blank(connection: Connection, table: str, **values: int | str) -> int:

@@ -159,5 +159,7 @@ signals = Table(
     Column("signal_id", String(255), nullable=False, comment="chosen by the author of the workflow"),
     Column("type", LargeBinary, nullable=False, comment="core.LiteralType; never changes"),
     Column("value", LargeBinary, comment="core.Literal, once somebody has given it"),
+    time_column("created_at_us", nullable=False, comment="when its gate asked for it"),
+    time_column("updated_at_us", nullable=False, comment="when it was last given a value"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", "signal_id", name="signals_id"),
 )
