@@ -175,6 +175,37 @@ EVENTS = [
 ]
 
 
+# Signals
+
+
+def signal_ids(method: str) -> Iterator[Bad]:
+    """What can be wrong with the identifier of a signal."""
+    yield bad(method, "id", None, "missing execution_id")
+    yield bad(method, "id.execution_id", None, "missing execution_id")
+    for part in ("project", "domain", "name"):
+        yield bad(method, f"id.execution_id.{part}", None, f"missing {part}")
+    yield bad(method, "id.execution_id.project", LONG, "invalid value for project")
+    yield bad(method, "id.signal_id", None, "missing signal_id")
+    yield bad(method, "id.signal_id", LONG, "invalid value for signal_id")
+
+
+NOTHING = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
+MUCH = literals_pb2.Literal(
+    scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(string_value="x" * (1024 * 1024)))
+)
+
+SIGNALS = [
+    *signal_ids("GetOrCreateSignal"),
+    bad("GetOrCreateSignal", "type", None, "missing type"),
+    *signal_ids("SetSignal"),
+    bad("SetSignal", "id.signal_id", "none", "'none'"),
+    bad("SetSignal", "id.execution_id.name", "none", f"'{good.SIGNAL}'"),
+    bad("SetSignal", "id", good.signal_id(good.DONE), "has ended", REFUSED),
+    bad("SetSignal", "value", None, "missing value"),
+    *(bad("SetSignal", "value", value, "invalid value for value") for value in (good.integer(), NOTHING, MUCH)),
+]
+
+
 # Lists
 
 SORTED_AND_FILTERED = {
@@ -187,6 +218,7 @@ SORTED_AND_FILTERED = {
     "ListNodeExecutions": "workflow_execution_id",
     "ListNodeExecutionsForTask": "",
     "ListTaskExecutions": "",
+    "ListSignals": "workflow_execution_id",
     "ListProjects": None,
 }
 """Where the project and domain stand that are listed, "" if that is told elsewhere, None if it is everywhere."""
@@ -225,7 +257,12 @@ LISTS = [
         for method in (*SORTED_AND_FILTERED, *SORTED)
         for limit in (0, 2**32 - 1)[: 1 if method != "ListProjects" else 0]
     ),
-    *(bad(method, "filters", filters, says) for method in SORTED_AND_FILTERED for filters, says in FILTERS.items()),
+    *(
+        bad(method, "filters", filters, says)
+        for method in SORTED_AND_FILTERED
+        for filters, says in FILTERS.items()
+        if method != "ListSignals" or "signal." not in filters
+    ),
     *(
         bad(method, f"{path}.{part}" if path else part, None, f"missing {part}")
         for method, path in (SORTED_AND_FILTERED | SORTED).items()
@@ -239,6 +276,9 @@ LISTS = [
     bad("ListExecutions", "filters", "eq(state,ACTIVE)", "state"),
     bad("ListExecutions", "sort_by.key", "name", "invalid sort key 'name'"),
     bad("ListNodeExecutions", "workflow_execution_id.name", None, "missing name"),
+    bad("ListSignals", "filters", "eq(signal.value,a)", "'signal.value' is invalid filter"),
+    bad("ListSignals", "filters", "eq(execution.phase,a)", "'execution' entity is not allowed in filters"),
+    bad("ListSignals", "workflow_execution_id.name", None, "missing name"),
     bad("ListNodeExecutions", "unique_parent_id", "none", "node execution", NOT_FOUND),
     *node_ids("ListTaskExecutions", "node_execution_id"),
     *attempt_ids("ListNodeExecutionsForTask", "task_execution_id"),
@@ -335,4 +375,4 @@ DATA = [
     bad("GetData", "flyte_url", f"flyte://v1/{good.PROJECT}/{good.DOMAIN}/{good.DONE}/n0/d", "deck", NOT_FOUND),
 ]
 
-CASES = [*EXECUTIONS, *EVENTS, *LISTS, *DATA]
+CASES = [*EXECUTIONS, *EVENTS, *SIGNALS, *LISTS, *DATA]

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from compat.plane import Plane
-from flyteidl.service import admin_pb2_grpc, dataproxy_pb2_grpc
+from flyteidl.service import admin_pb2_grpc, dataproxy_pb2_grpc, signal_pb2_grpc
 from wire import good
 
 Call = Callable[[str, Any], Any]
@@ -37,7 +37,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
 def call(world: Plane) -> Iterator[Call]:
     """Calls an RPC of that control plane by its name, over the published stubs."""
     with grpc.insecure_channel(world.grpc) as channel:
-        stubs = (admin_pb2_grpc.AdminServiceStub(channel), dataproxy_pb2_grpc.DataProxyServiceStub(channel))
+        stubs = (
+            admin_pb2_grpc.AdminServiceStub(channel),
+            dataproxy_pb2_grpc.DataProxyServiceStub(channel),
+            signal_pb2_grpc.SignalServiceStub(channel),
+        )
 
         def to(method: str, request: Any) -> Any:
             stub = next(stub for stub in stubs if hasattr(stub, method))

@@ -18,15 +18,17 @@ from flyteidl.admin import (
     launch_plan_pb2,
     node_execution_pb2,
     project_pb2,
+    signal_pb2,
     task_execution_pb2,
     task_pb2,
     version_pb2,
     workflow_pb2,
 )
 from flyteidl.core import execution_pb2 as phases_pb2
-from flyteidl.core import identifier_pb2, literals_pb2
-from flyteidl.service import dataproxy_pb2
+from flyteidl.core import identifier_pb2, literals_pb2, types_pb2
+from flyteidl.service import dataproxy_pb2, signal_pb2_grpc
 from google.protobuf.message import Message
+from grpc import insecure_channel
 
 M = TypeVar("M", bound=Message)
 
@@ -36,6 +38,8 @@ ARCHIVED = "archived"
 """A project that is."""
 DONE, RUNNING = "done", "running"
 """Two executions: one has succeeded, one runs until it is told to stop."""
+SIGNAL = "approval"
+"""A signal that gates of both have asked for."""
 MD5 = b"0123456789abcdef"
 
 CREATES = (
@@ -46,7 +50,7 @@ CREATES = (
 
 
 def build(plane: Plane) -> None:
-    """Projects, a task, a workflow with its plan, an active plan, and the two executions."""
+    """Projects, a task, a workflow with its plan, an active plan, and the two executions with a signal each."""
     stub = raw.admin(plane)
     project = project_pb2.Project(id=ARCHIVED, name=ARCHIVED)
     stub.RegisterProject(project_pb2.ProjectRegisterRequest(project=project))
@@ -69,6 +73,10 @@ def build(plane: Plane) -> None:
     while raw.nodes(plane, RUNNING).get("n0") != "RUNNING":
         assert time.monotonic() < deadline, plane.tail()
         time.sleep(0.02)
+    with insecure_channel(plane.grpc) as channel:
+        signals = signal_pb2_grpc.SignalServiceStub(channel)
+        for execution_name in (DONE, RUNNING):
+            signals.GetOrCreateSignal(signal(execution_name))
 
 
 def leave(plane: Plane) -> None:
@@ -206,6 +214,26 @@ def download() -> dataproxy_pb2.CreateDownloadLocationRequest:
     return dataproxy_pb2.CreateDownloadLocationRequest(native_url="elsewhere")
 
 
+def signal_id(execution: str = RUNNING) -> identifier_pb2.SignalIdentifier:
+    """Of the signal of one of the executions."""
+    return identifier_pb2.SignalIdentifier(signal_id=SIGNAL, execution_id=execution_id(execution))
+
+
+def signal(execution: str = RUNNING) -> signal_pb2.SignalGetOrCreateRequest:
+    """What a gate asks that waits for approval."""
+    return signal_pb2.SignalGetOrCreateRequest(
+        id=signal_id(execution), type=types_pb2.LiteralType(simple=types_pb2.BOOLEAN)
+    )
+
+
+def approval() -> signal_pb2.SignalSetRequest:
+    """Somebody approves."""
+    yes = literals_pb2.Primitive(boolean=True)
+    return signal_pb2.SignalSetRequest(
+        id=signal_id(), value=literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=yes))
+    )
+
+
 def generated() -> node_execution_pb2.GetDynamicNodeWorkflowRequest:
     """The workflow that a node has generated; it has not."""
     return node_execution_pb2.GetDynamicNodeWorkflowRequest(id=node_id())
@@ -266,6 +294,10 @@ REQUESTS: Mapping[str, Callable[[], Message]] = {
     "GetTaskExecution": lambda: task_execution_pb2.TaskExecutionGetRequest(id=attempt_id()),
     "ListTaskExecutions": lambda: task_execution_pb2.TaskExecutionListRequest(node_execution_id=node_id(), limit=10),
     "GetTaskExecutionData": lambda: task_execution_pb2.TaskExecutionGetDataRequest(id=attempt_id()),
+    # Signals
+    "GetOrCreateSignal": signal,
+    "SetSignal": approval,
+    "ListSignals": lambda: signal_pb2.SignalListRequest(workflow_execution_id=execution_id(), limit=10),
     # Events
     "CreateTaskEvent": task_event,
     "CreateNodeEvent": node_event,

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from compat.plane import Plane
-from flyteidl.service import admin_pb2, dataproxy_pb2
+from flyteidl.service import admin_pb2, dataproxy_pb2, signal_pb2
 from grpc import StatusCode
 from wire import bad_definitions, bad_runs, good
 from wire.bad import Bad
@@ -18,7 +18,11 @@ CASES = [*bad_definitions.CASES, *bad_runs.CASES]
 
 METHODS = [
     method
-    for file, service in ((admin_pb2, "AdminService"), (dataproxy_pb2, "DataProxyService"))
+    for file, service in (
+        (admin_pb2, "AdminService"),
+        (dataproxy_pb2, "DataProxyService"),
+        (signal_pb2, "SignalService"),
+    )
     for method in file.DESCRIPTOR.services_by_name[service].methods
 ]
 NEEDS_NOTHING = {"GetVersion", "GetDomains", "ListProjects"}
