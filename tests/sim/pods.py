@@ -5,7 +5,7 @@ It outlives every service. Nothing of it is decided by chance that the oracle wo
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,8 +14,9 @@ from sailplane_core.ports import BlobInfo, ContainerStatus, Pod, PodPhase, PodSt
 from sailplane_protos.core import errors_pb2, execution_pb2, literals_pb2
 from sailplane_runtime.clock import ManualClock
 
+from . import templates
 from .loop import SimLoop
-from .workflows import Fate, Task, Value
+from .workflows import Drawing, Fate, Task, Value
 
 ROOT = "s3://sim"
 GARBAGE = b"\xff\xff\xffnot a protobuf"
@@ -96,14 +97,15 @@ class Cluster:
         clock: ManualClock,
         blobs: DictBlobs,
         chance: random.Random,
-        tasks: Mapping[str, Task],
+        drawn: Drawing,
         record: Callable[..., None],
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._blobs = blobs
         self._chance = chance
-        self._tasks = tasks
+        self._drawn = drawn
+        self._tasks = {task.name: task for task in drawn.tasks}
         self._record = record
         self.pods: dict[tuple[str, str], Running] = {}
         self.watchers: dict[object, Callable[[PodStatus], None]] = {}
@@ -204,7 +206,13 @@ class Cluster:
             case Fate.WELL:
                 given = literals_pb2.LiteralMap.FromString(files[inputs_uri])
                 outputs = literals_pb2.LiteralMap()
-                values = {name: value_of(literal) for name, literal in given.literals.items()}
+                values = {name: _of_item(value_of(one), running.item) for name, one in given.literals.items()}
+                if running.task.graph is not None:
+                    a = values["a"]
+                    assert isinstance(a, int)
+                    written = templates.job(self._drawn, running.task.graph, a)
+                    files[f"{output_prefix}/futures.pb"] = written.SerializeToString()
+                    return
                 outputs.literals["o"].scalar.primitive.integer = running.task.gives(values)
                 files[f"{output_prefix}/outputs.pb"] = outputs.SerializeToString()
             case Fate.GARBAGE:
@@ -222,6 +230,11 @@ class Cluster:
     def _tell(self, running: Running) -> None:
         for watcher in list(self.watchers.values()):
             watcher(running.status)
+
+
+def _of_item(value: Value, item: int) -> Value:
+    """Of a list, an array's item takes its element."""
+    return value[item] if item >= 0 and isinstance(value, list) else value
 
 
 def value_of(literal: literals_pb2.Literal) -> Value:

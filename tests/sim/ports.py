@@ -22,6 +22,8 @@ from .pods import Cluster, DictBlobs
 
 T = TypeVar("T")
 
+TICK_S = 1e-5
+"""Between two things that come one after the other."""
 DOUBLED_S_MAX = 60.0
 CALL_TIMEOUT_S = 10.0
 
@@ -218,7 +220,7 @@ class WiredLauncher:
         def watch(status: PodStatus) -> None:
             key = status.namespace, status.name
             latest[key] = status
-            at = max(wire.loop.time() + wire.faults.latency_s(), under_way.get(key, 0.0))
+            at = max(wire.loop.time() + wire.faults.latency_s(), under_way.get(key, 0.0) + TICK_S)
             under_way[key] = at
             wire.loop.call_at(at, deliver, key, status, context=wire.loop.world)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sailplane_core.errors import AlreadyExists, NotFound, Refused, Unavailable
 from sailplane_core.ids import ExecutionId, ResourceType
 from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
-from sailplane_protos.admin import execution_pb2
+from sailplane_protos.admin import execution_pb2, signal_pb2
 
 from . import templates
 from .workflows import Drawing, Graph
@@ -74,6 +74,30 @@ async def act(world: "World", asked: Asked) -> None:
     asked.is_done = True
 
 
+async def signal(world: "World") -> None:
+    """Answer whatever gates ask, in every execution, after some thought."""
+    chance = random.Random(f"signals/{world.seed}")
+    answered: set[tuple[str, str]] = set()
+    while world.drawn.gates:
+        await asyncio.sleep(chance.uniform(1.0, LOOK_AGAIN_S))
+        for row in world.disk.rows("admin", "SELECT execution_name, signal_id FROM signals WHERE value IS NULL"):
+            key = row["execution_name"], row["signal_id"]
+            if key in answered:
+                continue
+            request = signal_pb2.SignalSetRequest()
+            id = ExecutionId(templates.PROJECT, templates.DOMAIN, row["execution_name"])
+            request.id.execution_id.CopyFrom(id.to_message())
+            request.id.signal_id = row["signal_id"]
+            gate = world.drawn.gates[row["signal_id"]]
+            if gate.kind == "approve":
+                request.value.scalar.primitive.boolean = bool(gate.value)
+            else:
+                request.value.scalar.primitive.integer = gate.value
+            await _ask(world, "SetSignal", request, service="sailplane.service.SignalService")
+            answered.add(key)
+            world.record("signal set", execution=row["execution_name"], signal=row["signal_id"], value=gate.value)
+
+
 async def _again(world: "World", asked: Asked) -> None:
     name = f"{asked.name}r"
     if asked.again == "relaunch":
@@ -97,12 +121,12 @@ async def _end(world: "World", id: ExecutionId) -> ExecutionPhase:
         await asyncio.sleep(LOOK_AGAIN_S)
 
 
-async def _ask(world: "World", method: str, request: Any) -> Any:
+async def _ask(world: "World", method: str, request: Any, service: str = "sailplane.service.AdminService") -> Any:
     """Call until somebody answers; None where it was done before, or cannot be done any more."""
     while True:
         try:
             world.faults.fail("admin", method)
-            reply = await world.call(method, request)
+            reply = await world.admin.call(f"/{service}/{method}", request)
             world.faults.fail("admin", f"{method}, which was done")
         except Unavailable:
             await asyncio.sleep(TRY_AGAIN_S)

@@ -94,8 +94,9 @@ class World:
         self.faults.is_over = True  # until the services run and the workflows are registered
         self.history = History()
         self.blobs = DictBlobs(self.clock)
-        tasks = {task.name: task for task in self.drawn.tasks}
-        self.cluster = Cluster(self.loop, self.clock, self.blobs, random.Random(f"pods/{seed}"), tasks, self.record)
+        self.cluster = Cluster(
+            self.loop, self.clock, self.blobs, random.Random(f"pods/{seed}"), self.drawn, self.record
+        )
         self.queue = MemoryQueue(self.clock)
         self.admin = Door(self.loop)
         self.propeller = Door(self.loop)
@@ -197,6 +198,7 @@ class World:
         asked = self._asked
         acting = [asyncio.create_task(users.act(self, one)) for one in asked]
         acting.append(asyncio.create_task(self._strike(over_at)))
+        signalling = asyncio.create_task(users.signal(self))
         await _together(acting, self.faults.until_s)
         self.faults.is_over = True
         for process in self._serving.values():
@@ -208,6 +210,7 @@ class World:
             if self.loop.time() > ends_at:
                 raise Stuck("it does not come to rest")
             await asyncio.sleep(LOOK_EVERY_S)
+        signalling.cancel()
         self.record("at rest")
 
     async def _register(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sailplane_core.phases import ExecutionPhase, NodePhase
-from sailplane_protos.core import literals_pb2
+from sailplane_protos.core import catalog_pb2, literals_pb2
 
 from ..oracle import Foretold, Path, Verdict, foretell
 from ..pods import value_of
@@ -25,14 +25,26 @@ def as_foretold(outcome: Outcome) -> Sequence[str]:
             if name not in rows:
                 continue
             is_cut = one.is_terminated and name == one.name
-            foretold = foretell(one.graph, one.a)
-            nodes = {row["id"]: row for row in outcome.stored["nodes"] if row["execution_id"] == rows[name]["id"]}
-            found.extend(_execution(name, rows[name], nodes, foretold, outcome.objects, is_cut=is_cut))
-            found.extend(_nodes(name, nodes, foretold, outcome.objects))
-            if not is_cut and one.graph.goes_on:
-                found.extend(_complete(name, nodes, one.graph, foretold))
-            if not is_cut:
-                found.extend(_cleaned_up(name, nodes, one.graph, foretold))
+            found.extend(_whole(name, rows, outcome, foretell(one.graph, one.a), is_cut=is_cut))
+    return found
+
+
+def _whole(name: str, rows: Mapping[str, Row], outcome: Outcome, foretold: Foretold, *, is_cut: bool) -> Sequence[str]:
+    """An execution and those that it has started. `is_cut`: it may have been aborted."""
+    nodes = {row["id"]: row for row in outcome.stored["nodes"] if row["execution_id"] == rows[name]["id"]}
+    graph = foretold.graph
+    found = [
+        *_execution(name, rows[name], nodes, foretold, outcome.objects, is_cut=is_cut),
+        *_nodes(name, nodes, foretold, outcome.objects),
+    ]
+    if graph is not None and not is_cut:
+        found += _complete(name, nodes, graph, foretold) if graph.goes_on else ()
+        found += _cleaned_up(name, nodes, graph, foretold)
+    for row in nodes.values():
+        child = foretold.children.get(_way(nodes, row))
+        if child is not None and row["child_name"] in rows and row["phase"] != _N.RECOVERED:
+            cut = is_cut or _N(row["phase"]) is _N.ABORTED
+            found += _whole(row["child_name"], rows, outcome, child, is_cut=cut)
     return found
 
 
@@ -75,6 +87,8 @@ def _nodes(name: str, nodes: Mapping[str, Row], foretold: Foretold, objects: Map
 
 
 def _attempts(name: str, way: Path, row: Row, verdict: Verdict) -> Sequence[str]:
+    if row["kind"] != "task" or row["cache_status"] == catalog_pb2.CACHE_HIT:
+        return []
     had = row["attempt"] + 1
     if verdict.attempts and had != verdict.attempts:
         return [f"{name}/{way} had {had} attempts, not {verdict.attempts}"]
@@ -103,7 +117,12 @@ def _cleaned_up(name: str, nodes: Mapping[str, Row], graph: Graph, foretold: For
 
 def _way(nodes: Mapping[str, Row], row: Row) -> Path:
     step = f"[{row['item']}]" if row["item"] >= 0 else row["spec_id"]
-    return (*_way(nodes, nodes[row["scope"]]), step) if row["scope"] else (step,)
+    if not row["scope"]:
+        return (step,)
+    container = nodes[row["scope"]]
+    if container["kind"] == "branch":
+        step = step.rpartition("-")[2]  # cases are registered under their branch's name and their own
+    return (*_way(nodes, container), step)
 
 
 def _output(row: Row, objects: Mapping[str, bytes]) -> Value:

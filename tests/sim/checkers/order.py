@@ -196,11 +196,27 @@ def _policy(header: Row, changed: Sequence[Row], name: str, outcome: Outcome) ->
     return [f"{name}: {id} failed, and the workflow runs on" for id in failed]
 
 
+def _parallelism(outcome: Outcome) -> dict[str, int]:
+    """What each execution's limit is, 0 for none that matters; a child's is its parent's."""
+    allowed = {one.name: one.max_parallelism for one in outcome.asked}
+    allowed |= {one.ran_again: one.max_parallelism for one in outcome.asked if one.ran_again}
+    parents = {
+        row["child_name"]: row["execution_id"].rpartition("/")[2]
+        for row in outcome.stored["nodes"]
+        if row["child_name"]
+    }
+    for child in parents:
+        above = child
+        while above not in allowed and above in parents:
+            above = parents[above]
+        allowed[child] = allowed.get(above, 0)
+    return allowed
+
+
 def limits(outcome: Outcome) -> Sequence[str]:
     """No more nodes at one time than the execution may have, by the tables and by the Pods."""
     found: list[str] = []
-    allowed = {one.name: one.max_parallelism for one in outcome.asked}
-    allowed |= {one.ran_again: one.max_parallelism for one in outcome.asked if one.ran_again}
+    allowed = _parallelism(outcome)
     ending: dict[str, int] = {}
     for commit in commits(outcome):
         execution = commit.execution
