@@ -5,7 +5,10 @@ from pathlib import Path
 
 from compat.runs import Runs, node_phase, phase
 from flyteidl.admin.execution_pb2 import ExecutionMetadata
+from flytekit import Options
+from flytekit.models.common import Annotations, Labels, RawOutputDataConfig
 from flytekit.models.core.execution import WorkflowExecutionPhase
+from flytekit.models.security import Identity, SecurityContext
 from flytekit.remote.executions import FlyteWorkflowExecution
 
 
@@ -54,3 +57,26 @@ def with_running_child(runs: Runs, marks: Path) -> tuple[FlyteWorkflowExecution,
     [child] = runs.remote.sync(started, sync_nodes=True).node_executions["n0"].workflow_executions
     assert child.closure.phase == WorkflowExecutionPhase.RUNNING
     return started, child
+
+
+def test_what_the_request_says_holds_for_children_too(runs: Runs, tmp_path: Path) -> None:
+    options = Options(
+        labels=Labels({"team": "blue"}),
+        annotations=Annotations({"note": "kept"}),
+        raw_output_data_config=RawOutputDataConfig(f"{tmp_path}/raw"),
+        security_context=SecurityContext(run_as=Identity(k8s_service_account="robot")),
+        max_parallelism=3,
+    )
+    inputs = {"name": "FLAVOUR"}
+    done = runs.run(
+        "launches.parent_of_telling", inputs, options=options, envs={"FLAVOUR": "vanilla"}, interruptible=True
+    )
+    assert [done.outputs["o0"], done.outputs["o1"]] == ["vanilla", "vanilla"]
+    assert done.outputs.literals["o2"].scalar.blob.uri.startswith(f"{tmp_path}/raw/")
+    [child] = done.node_executions["n0"].workflow_executions
+    for pod in (runs.pod(done.id.name, "n1"), runs.pod(child.id.name, "n0")):
+        assert pod["metadata"]["labels"]["team"] == "blue"
+        assert pod["metadata"]["labels"]["interruptible"] == "true"
+        assert pod["metadata"]["annotations"]["note"] == "kept"
+        assert pod["spec"]["serviceAccountName"] == "robot"
+    assert child.spec.max_parallelism == 3

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from compat import raw
 from compat.raw import admin
 from compat.runs import VERSION, Runs, node_phase, phase, task_phases
 from flyteidl.admin.task_execution_pb2 import TaskExecutionGetRequest
@@ -89,3 +90,21 @@ def test_overrides_of_a_node(runs: Runs) -> None:
     assert container["resources"]["requests"]["cpu"] == "200m"
     assert container["resources"]["limits"]["memory"] == "400Mi"
     assert pod["spec"]["volumes"][0]["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
+
+
+def test_the_pod_template_of_a_node(runs: Runs, tmp_path: Path) -> None:
+    """Over the published stubs, as flytekit writes it: the whole Pod, with the task's command in it."""
+    mark = tmp_path / "flavour"
+    command = ["sh", "-c", f'echo "$FLAVOUR" > {mark}']
+    admin(runs.plane).CreateTask(raw.task_request("templated.task", "v1", ["false"], ["node"]))
+    request = raw.workflow_request("templated", "v1", "templated.task", [[]])
+    template = request.spec.template.nodes[0].task_node.overrides.pod_template
+    template.primary_container_name = "main"
+    environment = [{"name": "FLAVOUR", "value": "vanilla"}]
+    template.pod_spec.update({"containers": [{"name": "main", "command": command, "env": environment}]})
+    template.metadata.labels["team"] = "blue"
+    admin(runs.plane).CreateWorkflow(request)
+    raw.start(runs.plane, "v1", "templated1", "templated")
+    raw.wait(runs.plane, "templated1")
+    assert mark.read_text() == "vanilla\n"
+    assert runs.pod("templated1", "n0")["metadata"]["labels"]["team"] == "blue"

@@ -1,9 +1,10 @@
 """Launch plans as nodes in stock flytekit."""
 
+import os
 import time
 from pathlib import Path
 
-from flytekit import LaunchPlan, map_task, task, workflow
+from flytekit import FlyteFile, LaunchPlan, current_context, map_task, task, workflow
 from flytekit.core.array_node import array_node
 
 
@@ -27,6 +28,36 @@ def linger(marks: str) -> int:
     Path(marks, "started").touch()
     time.sleep(60)
     return 1
+
+
+@task
+def environment(name: str) -> str:
+    """An environment variable."""
+    return os.environ.get(name, "")
+
+
+@task
+def written(text: str) -> FlyteFile:
+    """Writes a file."""
+    path = Path(current_context().working_directory) / "text"
+    path.write_text(text)
+    return FlyteFile(str(path))
+
+
+@workflow
+def telling(name: str) -> tuple[str, FlyteFile]:
+    """What a child was given."""
+    return environment(name=name), written(text=name)
+
+
+telling_plan = LaunchPlan.get_or_create(telling, name="launches.telling_plan")
+
+
+@workflow
+def parent_of_telling(name: str) -> tuple[str, str, FlyteFile]:
+    """What a parent was given, and its child."""
+    told, file = telling_plan(name=name)
+    return environment(name=name), told, file
 
 
 @workflow
