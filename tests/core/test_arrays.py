@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
+from core.types.samples import value
 from hypothesis import given
 from hypothesis import strategies as st
 from sailplane_core import arrays
@@ -14,29 +15,12 @@ ITEMS_MAX = 50_000
 Value = int | None | Sequence["Value"] | Mapping[str, "Value"]
 
 
-def literal(value: Value) -> literals_pb2.Literal:
-    made = literals_pb2.Literal()
-    match value:
-        case None:
-            made.scalar.none_type.SetInParent()
-        case int():
-            made.scalar.primitive.integer = value
-        case Sequence():
-            made.collection.SetInParent()
-            made.collection.literals.extend(literal(element) for element in value)
-        case Mapping():
-            made.map.SetInParent()
-            for key, element in value.items():
-                made.map.literals[key].CopyFrom(literal(element))
-    return made
-
-
 def literals(values: Mapping[str, Value]) -> literals_pb2.LiteralMap:
-    return literals_pb2.LiteralMap(literals={name: literal(value) for name, value in values.items()})
+    return literals_pb2.LiteralMap(literals={name: value(one) for name, one in values.items()})
 
 
-def optional(value: literals_pb2.Literal) -> literals_pb2.Literal:
-    union = literals_pb2.Union(value=value, type=types_pb2.LiteralType(simple=types_pb2.NONE))
+def optional(literal: literals_pb2.Literal) -> literals_pb2.Literal:
+    union = literals_pb2.Union(value=literal, type=types_pb2.LiteralType(simple=types_pb2.NONE))
     return literals_pb2.Literal(scalar=literals_pb2.Scalar(union=union))
 
 
@@ -70,12 +54,12 @@ def test_lists_that_are_given_whole_may_have_any_length() -> None:
 
 def test_optional_lists_are_looked_into() -> None:
     inputs = literals({"ys": [1, 2]})
-    inputs.literals["xs"].CopyFrom(optional(literal([5, 6])))
+    inputs.literals["xs"].CopyFrom(optional(value([5, 6])))
     assert arrays.size(array(), inputs, ITEMS_MAX) == 2
     assert arrays.inputs_of(array(), inputs, 1) == literals({"xs": 6, "ys": 2})
-    inputs.literals["xs"].CopyFrom(optional(literal(None)))
+    inputs.literals["xs"].CopyFrom(optional(value(None)))
     assert arrays.size(array(), inputs, ITEMS_MAX) == 2
-    assert arrays.inputs_of(array(), inputs, 0).literals["xs"] == optional(literal(None))
+    assert arrays.inputs_of(array(), inputs, 0).literals["xs"] == optional(value(None))
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.integers(0, 5), min_size=2))
