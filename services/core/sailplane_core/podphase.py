@@ -47,7 +47,8 @@ class PodReport:
 
     `reason` is a sentence for people. `failure` is set exactly when `phase` is FAILED. SUCCEEDED says that the
     process ended well; whether the attempt did is for `task_result.judge`. `recheck_at` is when this report changes
-    without any new status, None if never. `pod_lingers` says of a FAILED attempt that its Pod has not ended.
+    without any new status, None if never. `pod_lingers` says of a FAILED attempt that its Pod has not ended, or that
+    nobody knows: one that is missing may have been asked for again just now.
     """
 
     phase: TaskPhase
@@ -64,7 +65,7 @@ def interpret(
 ) -> PodReport:
     """What `status` comes to at `now`. Without a `primary_container` it's the Pod's first container that counts."""
     report = _interpret(status, now, primary_container, policy)
-    has_ended = status.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED, PodPhase.MISSING)
+    has_ended = status.phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
     if report.failure is None or has_ended or report.finished_at is not None:
         return report
     return replace(report, pod_lingers=True)
