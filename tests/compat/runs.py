@@ -105,3 +105,17 @@ def _walk(nodes: dict[str, FlyteNodeExecution]) -> Iterator[tuple[str, FlyteNode
 def marks(folder: Path) -> dict[str, int]:
     """How often each task ran that leaves a line for every run."""
     return {path.name: path.read_text().count("run\n") for path in folder.iterdir()}
+
+
+GATES = frozenset({"allowed", "given"})
+"""Of `everything.everything`: an approval and an input."""
+
+
+def answer_gates(runs: Runs, started: FlyteWorkflowExecution, open_gates: set[str]) -> None:
+    """Answer those that ask by now, and take them out of `open_gates`."""
+    for signal in open_gates & {one.id.signal_id for one in runs.remote.list_signals(started.id.name)}:
+        if signal == "allowed":
+            runs.remote.approve(signal, started.id.name)
+        else:
+            runs.remote.set_input(signal, started.id.name, 5)
+        open_gates.remove(signal)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from compat.raw import admin
-from compat.runs import Runs, attempt, node_phase, phase, task_phases, tree
+from compat.runs import GATES, Runs, answer_gates, attempt, node_phase, phase, task_phases, tree
 from flyteidl.admin.node_execution_pb2 import (
     NodeExecution,
     NodeExecutionGetDataRequest,
@@ -47,7 +47,7 @@ def told(runs: Runs) -> Told:
     """The tree is synced all the time, and the gates are answered as soon as they ask."""
     started = runs.start("everything.everything", {"x": 2, "xs": [0, 1, 2]})
     seen: dict[str, list[str]] = {}
-    open_gates = {"allowed", "given"}
+    open_gates = set(GATES)
     deadline = time.monotonic() + 60
     while not started.is_done and time.monotonic() < deadline:
         runs.remote.sync(started, sync_nodes=True)
@@ -55,12 +55,7 @@ def told(runs: Runs) -> Told:
             phases = seen.setdefault(id, [])
             if node_phase(node) not in phases[-1:]:
                 phases.append(node_phase(node))
-        for signal in open_gates & {one.id.signal_id for one in runs.remote.list_signals(started.id.name)}:
-            if signal == "allowed":
-                runs.remote.approve(signal, started.id.name)
-            else:
-                runs.remote.set_input(signal, started.id.name, 5)
-            open_gates.remove(signal)
+        answer_gates(runs, started, open_gates)
     assert phase(started) == "SUCCEEDED"
     return Told(runs, started, seen)
 
