@@ -28,6 +28,10 @@ def test_the_condition_can_be_a_tasks_output(runs: Runs) -> None:
     assert runs.results("branches.by_task", {"x": 7}, {"x": 6}) == [-7, 3]
 
 
+def test_a_condition_on_a_part_of_an_output_compares_numbers(runs: Runs) -> None:
+    assert runs.results("branches.measured", {"x": 2}, {"x": 3}) == ["small", "as it should be"]
+
+
 @pytest.mark.parametrize(("inputs", "expected"), [({}, "nothing"), ({"x": 3}, "x=3")])
 def test_a_condition_on_what_may_be_absent(runs: Runs, inputs: dict[str, object], expected: str) -> None:
     assert runs.run("branches.given", inputs).outputs["o0"] == expected

@@ -1,5 +1,6 @@
 """Conditionals in stock flytekit."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from flytekit import LaunchPlan, conditional, task, workflow
@@ -120,3 +121,31 @@ def by_task(x: int) -> int:
 def given(x: int | None = None) -> str:
     """A condition on an input that may be absent."""
     return conditional("given").if_(x.is_none()).then(label(text="nothing")).else_().then(shown(x=x))
+
+
+@dataclass
+class Box:
+    """What conditions take a part of."""
+
+    sizes: list[float]
+
+
+@task
+def box(x: int) -> Box:
+    """One size that is whole, and one that is not."""
+    return Box([float(x), x + 0.5])
+
+
+@workflow
+def measured(x: int) -> str:
+    """Conditions on parts of outputs (flytekit takes one part of each), a whole number beside another."""
+    one, other = box(x=x), box(x=x)
+    return (
+        conditional("measured")
+        .if_(one.sizes[1] < 3)
+        .then(label(text="small"))
+        .elif_(other.sizes[0] == x)
+        .then(label(text="as it should be"))
+        .else_()
+        .fail("box and size differ")
+    )

@@ -191,6 +191,10 @@ BRANCHES = {
         [branch("n0", {"c": 1}, (equals("c", "1"), inner()), otherwise="no")],
         {("MismatchingTypes", "n0")},
     ),
+    "a number compared with a truth": (
+        [branch("n0", {"c": 1.5}, (equals("c", True), inner()), otherwise="no")],
+        {("MismatchingTypes", "n0")},
+    ),
     "a comparison without its sides": (
         [
             branch(
@@ -346,6 +350,11 @@ GOOD = {
     ],
     "an optional value compared with a value": [
         branch("n0", {"c": choice(1, optional(INT))}, (equals("c", 1), inner()), otherwise="no")
+    ],
+    "a whole number compared with another number": [
+        branch("n0", {"c": 1}, (equals("c", 1.5), inner()), otherwise="no"),
+        branch("n1", {"c": 1.5}, (equals("c", 1), inner()), otherwise="no"),
+        branch("n2", {"c": choice(1, optional(INT))}, (equals("c", 1.5), inner()), otherwise="no"),
     ],
     "an array over lists made by the client": [
         array("n0", run("i", "many"), {"xs": [1]}),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sailplane_protos.core import condition_pb2, literals_pb2, types_pb2, workflow_pb2
 
 from ..errors import InvalidRequest, Problem
-from ..types import castable, type_of
+from ..types import castable, type_of, variants
 from . import problems
 
 
@@ -34,13 +34,24 @@ def _check_comparison(
     comparison: condition_pb2.ComparisonExpression,
     bound: Mapping[str, types_pb2.LiteralType | None],
 ) -> list[Problem]:
-    """Both sides must be of types one of which fits the other: Flyte's engine compares nothing else."""
+    """Both sides must be of types one of which fits the other, or numbers. (For Flyte numbers must be of one type.)"""
     found: list[Problem] = []
     left = _operand_type(node_id, "The left side of a comparison", comparison.left_value, bound, found)
     right = _operand_type(node_id, "The right side of a comparison", comparison.right_value, bound, found)
-    if left is not None and right is not None and not castable(left, right) and not castable(right, left):
+    if left is not None and right is not None and not _are_comparable(left, right):
         found.append(problems.mismatching_types(node_id, "The right side of a comparison", right, left))
     return found
+
+
+def _are_comparable(left: types_pb2.LiteralType, right: types_pb2.LiteralType) -> bool:
+    return castable(left, right) or castable(right, left) or (_may_be_number(left) and _may_be_number(right))
+
+
+def _may_be_number(one: types_pb2.LiteralType) -> bool:
+    return any(
+        variant.WhichOneof("type") == "simple" and variant.simple in (types_pb2.INTEGER, types_pb2.FLOAT)
+        for variant in variants(one)
+    )
 
 
 def _operand_type(
