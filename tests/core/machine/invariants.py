@@ -28,7 +28,7 @@ from sailplane_core.machine import (
 from sailplane_core.phases import NODE_MOVES, NodePhase
 from sailplane_core.plan import Plan
 
-INDEXES = ("nodes", "active", "removing", "holding", "waiting", "items")
+INDEXES = ("nodes", "active", "inside", "removing", "holding", "waiting", "items")
 PARALLEL = frozenset({NodeKind.TASK, NodeKind.ARRAY, NodeKind.LAUNCH_PLAN})
 
 

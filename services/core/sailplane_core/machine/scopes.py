@@ -76,8 +76,3 @@ def path_to(lookup: Lookup, node: NodeState) -> Path:
         if not node.scope:
             return tuple(reversed(steps))
         node = lookup(node.scope)
-
-
-def depth_of(lookup: Lookup, node: NodeState) -> int:
-    """How many nodes it lies in."""
-    return len(path_to(lookup, node)) - 1

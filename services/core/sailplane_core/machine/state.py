@@ -171,16 +171,18 @@ NO_ITEMS = ItemCounts()
 class ExecutionState:
     """An execution in memory: its rows, and indexes that are derived from them and never stored.
 
-    `active` holds the nodes that have not ended, `removing` those whose Pod or child is being removed, `holding` those
-    that count as running in parallel, `waiting` those that are held back, the longest first. `items` counts arrays'
-    items. `remaining` counts, for nodes not reached yet, how many of their upstream nodes have not ended (filled on
-    demand). `earlier` is what the execution that this one recovers came to, by the way to each node.
+    `active` holds the nodes that have not ended, `inside` the same by the scope they lie in, `removing` those whose Pod
+    or child is being removed, `holding` those that count as running in parallel, `waiting` those that are held back,
+    the longest first. `items` counts arrays' items. `remaining` counts, for nodes not reached yet, how many of their
+    upstream nodes have not ended (filled on demand). `earlier` is what the execution that this one recovers came to,
+    by the way to each node.
     """
 
     start: StartInfo
     header: Header = field(default_factory=Header)
     nodes: dict[str, NodeState] = field(default_factory=dict[str, NodeState])
     active: set[str] = field(default_factory=set[str])
+    inside: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     removing: set[str] = field(default_factory=set[str])
     holding: set[str] = field(default_factory=set[str])
     waiting: dict[str, None] = field(default_factory=dict[str, None])
@@ -204,7 +206,7 @@ class ExecutionState:
         """Put a node's new row in place and keep the indexes right."""
         before = self.nodes.get(node.id)
         self.nodes[node.id] = node
-        (self.active.discard if node.is_terminal else self.active.add)(node.id)
+        self._index_active(node)
         (self.removing.add if node.removing else self.removing.discard)(node.id)
         (self.holding.add if node.holds_slot else self.holding.discard)(node.id)
         if node.is_waiting:
@@ -214,3 +216,14 @@ class ExecutionState:
         if node.is_item:
             self.items[node.scope] = self.items.get(node.scope, NO_ITEMS).moved(before, node)
         self.remaining.pop(node.id, None)
+
+    def _index_active(self, node: NodeState) -> None:
+        if not node.is_terminal:
+            self.active.add(node.id)
+            self.inside.setdefault(node.scope, set()).add(node.id)
+        elif node.id in self.active:
+            self.active.remove(node.id)
+            beside = self.inside[node.scope]
+            beside.remove(node.id)
+            if not beside:
+                del self.inside[node.scope]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 
 from sailplane_protos.core import tasks_pb2, workflow_pb2
 from sailplane_protos.event import event_pb2
@@ -63,6 +64,8 @@ class Step:
         self._state = state
         self._remaining: dict[str, int] = {}
         self._items: dict[str, ItemCounts] = {}
+        self._changed_in: dict[str, list[str]] = {}
+        """The ids of changed nodes, by the scope they lie in."""
         self._held = len(state.holding)
         self._waiting = iter(state.waiting)
         self._newly_waiting: deque[str] = deque()
@@ -112,11 +115,17 @@ class Step:
             return None
         return self._state.earlier.get(scopes.path_to(self.node, node))
 
-    def active(self) -> list[NodeState]:
-        """Every node that has not ended, in order of its id."""
-        ids = (self._state.active | self.changed.keys()) if self.changed else self._state.active
+    def active_in(self, scope: str) -> list[NodeState]:
+        """The nodes directly in a scope that have not ended, in order of their ids."""
+        ids = self._state.inside.get(scope, set[str]()).union(self._changed_in.get(scope, ()))
         nodes = [self.node(node_id) for node_id in sorted(ids)]
         return [node for node in nodes if not node.is_terminal]
+
+    def active_gates(self) -> list[NodeState]:
+        """The gates that have not opened, in order of their ids."""
+        nodes = [self.node(node_id) for node_id in chain(self._state.active, self.changed)]
+        gates = {node.id: node for node in nodes if node.kind is NodeKind.GATE and not node.is_terminal}
+        return [gates[node_id] for node_id in sorted(gates)]
 
     def removals_left(self) -> int:
         """How many Pods and child executions are being removed."""
@@ -125,15 +134,6 @@ class Step:
             before = self._state.nodes.get(node_id)
             count += int(node.removing) - int(before is not None and before.removing)
         return count
-
-    def is_within(self, node: NodeState, scope: str) -> bool:
-        """Whether the node lies in the scope, at any depth."""
-        above = node.scope
-        while above:
-            if above == scope:
-                return True
-            above = self.node(above).scope
-        return not scope
 
     def upstream_left(self, scope: str, spec_id: str) -> int:
         """How many of a node's upstream nodes had not ended when this step last counted."""
@@ -174,6 +174,8 @@ class Step:
     def put(self, node: NodeState) -> None:
         """Replace the node's row."""
         before = self.find(node.id)
+        if node.id not in self.changed:
+            self._changed_in.setdefault(node.scope, []).append(node.id)
         self.changed[node.id] = node
         self._held += int(node.holds_slot) - int(before is not None and before.holds_slot)
         if node.is_item:

@@ -11,7 +11,7 @@ from sailplane_protos.core import workflow_pb2
 from ..failures import Failure, FailureKind
 from ..ids import END_NODE_ID
 from ..phases import NODE_DONE, ExecutionPhase, NodePhase, move_execution
-from . import deadlines, report, scopes
+from . import deadlines, report
 from .kinds import CONTAINERS, GRAPH_CONTAINERS, KINDS, PARALLEL_KINDS
 from .state import NodeKind, NodeState
 from .step import Step, kind_of
@@ -34,10 +34,9 @@ def settle(step: Step) -> None:
 
 
 def abort_within(step: Step, scope: str, failure: Failure) -> None:
-    """End everything active in a scope, the innermost first."""
-    within = [node for node in step.active() if step.is_within(node, scope)]
-    within.sort(key=lambda node: (-scopes.depth_of(step.node, node), node.id))
-    for node in within:
+    """End everything active in a scope, what lies in a node before the node."""
+    for node in step.active_in(scope):
+        abort_within(step, node.id, failure)
         KINDS[node.kind].abort(step, node, failure, NodePhase.ABORTED)
 
 

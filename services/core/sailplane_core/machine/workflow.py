@@ -95,9 +95,8 @@ def _observe(step: Step, seen: Observation) -> None:
             if not step.header.is_terminal and step.header.phase is not ExecutionPhase.ABORTING:
                 _abort(step, seen)
         case SignalSet(signal_id=signal_id):
-            for node in step.active():
-                if node.kind is NodeKind.GATE:
-                    gate.signal_set(step, node, signal_id)
+            for node in step.active_gates():
+                gate.signal_set(step, node, signal_id)
         case TimerFired(timer=Timer.WORKFLOW):
             if step.header.phase in (ExecutionPhase.RUNNING, ExecutionPhase.SUCCEEDING):
                 walk.fail_execution(step, deadlines.workflow_expired(step), "")
