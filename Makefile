@@ -85,6 +85,7 @@ demo: $(READY) ## Start a control plane, register and run a workflow, show its o
 
 bench: $(READY) ## Measure; prints JSON
 	$(BIN)/python bench/executions.py
+	$(BIN)/python bench/sizes.py
 
 clean: ## Remove what was made here, the virtual environment included
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache protos/python
