@@ -2,6 +2,7 @@
 
 from sailplane_core.failures import Failure, FailureKind, bounded_message
 from sailplane_core.machine import BindingFailed, NodeState, Observation, SignalTaken, scopes
+from sailplane_core.types import accepts, describe
 from sailplane_protos.core import literals_pb2, types_pb2
 
 from . import inputs
@@ -15,7 +16,8 @@ REJECTED = "ReceivedRejectSignal"
 async def take_signal(tools: Tools, live: Live, node: NodeState) -> Observation | None:
     """`AwaitSignal` and `TakeSignal`: register the signal; if it has its value, write what the gate gives.
 
-    An approval passes on what the gate was given, a signal gives its value.
+    An approval passes on what the gate was given, a signal gives its value. Gates that share a signal share its type,
+    which is that of the gate that asked first.
     """
     bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
     if isinstance(bound, Failure):
@@ -28,10 +30,16 @@ async def take_signal(tools: Tools, live: Live, node: NodeState) -> Observation 
     value = await tools.ports.admin.signal(live.id, signal_id, declared)
     if value is None:
         return None
+    if not accepts(declared, value):
+        message = f"the value of signal {signal_id!r} is not of type {describe(declared)}, which this gate waits for"
+        return SignalTaken(node.id, node.attempt, _failure("SignalTypeMismatch", message))
     if gate.WhichOneof("condition") == "signal":
         bound = literals_pb2.LiteralMap(literals={gate.signal.output_variable_name: value})
     elif not value.scalar.primitive.boolean:
-        message = bounded_message(f"signal {signal_id!r} was rejected")
-        return SignalTaken(node.id, node.attempt, Failure(REJECTED, message, FailureKind.USER, retryable=False))
+        return SignalTaken(node.id, node.attempt, _failure(REJECTED, f"signal {signal_id!r} was rejected"))
     await tools.literals.write(layout_of(live).outputs_uri(node.id, node.attempt), bound)
     return SignalTaken(node.id, node.attempt)
+
+
+def _failure(code: str, message: str) -> Failure:
+    return Failure(code, bounded_message(message), FailureKind.USER, retryable=False)

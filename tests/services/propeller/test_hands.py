@@ -178,6 +178,19 @@ async def test_what_is_given_to_a_gate_is_its_output(tmp_path: Path) -> None:
     assert await work.written("ask") == literals(o0=0)
 
 
+@pytest.mark.parametrize(("id", "signal", "given"), [("approve", "ok", 1), ("ask", "how many", True)])
+async def test_a_value_of_a_type_that_another_gate_asked_for_fails(
+    tmp_path: Path, id: str, signal: str, given: object
+) -> None:
+    work = await begun(tmp_path, x=1, xs=[])
+    work.signals.values[signal] = value(given)
+    seen = await gate_nodes.take_signal(work.tools, work.live, work.node(id))
+    assert isinstance(seen, SignalTaken)
+    assert seen.failure is not None
+    assert (seen.failure.code, seen.failure.kind) == ("SignalTypeMismatch", FailureKind.USER)
+    assert repr(signal) in seen.failure.message
+
+
 async def test_a_gate_whose_inputs_are_missing_asks_nobody(tmp_path: Path) -> None:
     work = await begun(tmp_path, x=1)
     seen = await gate_nodes.take_signal(work.tools, work.live, work.node("approve"))
