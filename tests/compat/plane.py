@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from flytekit.configuration import Config, PlatformConfig
@@ -15,6 +16,13 @@ from flytekit.remote import FlyteRemote
 
 START_TIMEOUT_S = 60.0
 BIN = Path(sys.executable).parent
+
+
+@lru_cache(maxsize=1)
+def _client(address: str) -> FlyteRemote:
+    # Only one is kept, because flytekit uploads through whichever was made last.
+    platform = PlatformConfig(endpoint=address, insecure=True)
+    return FlyteRemote(Config(platform=platform), default_project="flytesnacks", default_domain="development")
 
 
 @dataclass
@@ -69,8 +77,7 @@ class Plane:
 
     def remote(self) -> FlyteRemote:
         """A stock FlyteRemote."""
-        platform = PlatformConfig(endpoint=self.grpc, insecure=True)
-        return FlyteRemote(Config(platform=platform), default_project="flytesnacks", default_domain="development")
+        return _client(self.grpc)
 
     def environment(self) -> dict[str, str]:
         """The environment in which stock command lines find this control plane."""

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ class Runs:
         place = ("--project", "flytesnacks", "--domain", "development", "--version", VERSION)
         return self.plane.run("pyflyte", "register", *place, *files, cwd=PROGRAMS)
 
-    @cached_property
+    @property
     def remote(self) -> FlyteRemote:
         """A stock client."""
         return self.plane.remote()
