@@ -61,7 +61,7 @@ async def look_up(tools: Tools, live: Live, node: NodeState) -> Observation:
 
 
 async def populate(tools: Tools, live: Live, node: NodeState) -> Observation:
-    """`PopulateCache`. Who comes second leaves the entry of the first, unless the execution overwrites."""
+    """`PopulateCache`. An entry that is there is replaced: this node's lookup could not use it, or did not want it."""
     bound = await inputs.bind(tools.literals, live.definition, node)
     key, _ = _key(live, node, bound)
     outputs = await tools.literals.read(node.outputs_uri)
@@ -71,19 +71,18 @@ async def populate(tools: Tools, live: Live, node: NodeState) -> Observation:
         await catalog.create_dataset(datacatalog_pb2.Dataset(id=key.dataset, metadata=artifact.metadata))
     except AlreadyExists:
         log.debug("dataset_exists", dataset=key.name)
-    artifact_id = await _put(tools, live, key, artifact)
+    artifact_id = await _put(tools, key, artifact)
     shown = _metadata(key, artifact_id, artifact.metadata)
     return CachePopulated(node.id, node.attempt, catalog_pb2.CACHE_POPULATED, shown)
 
 
-async def _put(tools: Tools, live: Live, key: CatalogKey, artifact: datacatalog_pb2.Artifact) -> str:
-    """Store and tag the artifact; the id of what the tag leads to now."""
+async def _put(tools: Tools, key: CatalogKey, artifact: datacatalog_pb2.Artifact) -> str:
+    """Store and tag the artifact, or replace what is tagged; the id of what the tag leads to now."""
     catalog = tools.ports.admin.catalog
-    if live.definition.start.overwrite_cache:
-        try:
-            return await catalog.update_artifact(key, artifact)
-        except NotFound:
-            log.debug("nothing_to_overwrite", tag=key.tag)
+    try:
+        return await catalog.update_artifact(key, artifact)
+    except NotFound:
+        log.debug("first_entry", tag=key.tag)
     try:
         await catalog.create_artifact(artifact)
     except AlreadyExists:
@@ -91,7 +90,6 @@ async def _put(tools: Tools, live: Live, key: CatalogKey, artifact: datacatalog_
     try:
         await catalog.add_tag(key, artifact.id)
     except AlreadyExists:
-        # What is there may be what this lookup could not use, such as files that are gone.
         return await catalog.update_artifact(key, artifact)
     return artifact.id
 
