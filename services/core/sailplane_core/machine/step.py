@@ -135,6 +135,17 @@ class Step:
             count += int(node.removing) - int(before is not None and before.removing)
         return count
 
+    def is_removing_within(self, scope: str) -> bool:
+        """Whether a Pod or child execution of a node in the scope, at any depth, is being removed."""
+        nodes = (self.node(node_id) for node_id in chain(self.changed, self._state.removing))
+        return any(node.removing and self._lies_in(node, scope) for node in nodes)
+
+    def _lies_in(self, node: NodeState, scope: str) -> bool:
+        above = node.scope
+        while above and above != scope:
+            above = self.node(above).scope
+        return above == scope
+
     def upstream_left(self, scope: str, spec_id: str) -> int:
         """How many of a node's upstream nodes had not ended when this step last counted."""
         node_id = self.id_in(scope, spec_id)

@@ -46,6 +46,17 @@ def end_too_late(step: Step, node: NodeState, failure: Failure, phase: NodePhase
     KINDS[node.kind].abort(step, node, failure, phase)
 
 
+def removed(step: Step, node: NodeState) -> None:
+    """A Pod or child execution is gone, for which failure nodes around it may have waited."""
+    step.put(replace(node, removing=False))
+    scope = node.scope
+    while scope:
+        container = step.node(scope)
+        if container.culprit_id and not container.is_terminal:
+            _clean_up(step, scope)
+        scope = container.scope
+
+
 def fail_execution(step: Step, failure: Failure, culprit_id: str) -> None:
     """The execution fails: whatever is active ends."""
     phase = move_execution(step.header.phase, ExecutionPhase.FAILING)
@@ -238,9 +249,15 @@ def _fail_graph(step: Step, culprit: NodeState) -> None:
         return
     abort_within(step, culprit.scope, AUTO_ABORTED)
     container = step.node(culprit.scope)
-    cleanup = failure_node(step, container.id)
-    if cleanup is None:
+    if failure_node(step, container.id) is None:
         GRAPH_CONTAINERS[container.kind].fail(step, container, failure)
     else:
         step.put(replace(container, culprit_id=culprit.id, failure=failure))
-        step.begin(container.id, cleanup.id)
+        _clean_up(step, container.id)
+
+
+def _clean_up(step: Step, scope: str) -> None:
+    """Begin the failure node of a sub-workflow that has failed, once nothing is left that it might clean up after."""
+    cleanup = failure_node(step, scope)
+    if cleanup is not None and not step.is_removing_within(scope):
+        step.begin(scope, cleanup.id)

@@ -112,7 +112,7 @@ def _observe(step: Step, seen: Observation) -> None:
 
 def _child_ended(step: Step, node: NodeState, seen: ChildEnded) -> None:
     if node.removing:
-        step.put(replace(node, removing=False))
+        walk.removed(step, node)
     elif not node.is_terminal:
         launch_plan.child_ended(step, node, seen)
 
@@ -127,7 +127,7 @@ def _observe_node(step: Step, node: NodeState, seen: NodeObservation) -> None:
         case _ if node.attempt != seen.attempt:
             pass
         case PodRemoved() | ChildGone() if node.removing:
-            step.put(replace(node, removing=False))
+            walk.removed(step, node)
         case _ if node.is_terminal:
             pass
         case TimerFired(timer=Timer.EXECUTION) if node.kind is not NodeKind.TASK or node.graph_uri:
