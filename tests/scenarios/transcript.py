@@ -8,6 +8,7 @@ from sailplane_core.failures import Failure
 from sailplane_core.machine import Command, ExecutionState, Header, NodeState, SetTimer, Transition
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_protos.core import catalog_pb2
+from sailplane_protos.event import event_pb2
 from sailplane_protos.propeller import queue_pb2
 
 _NOT_SHOWN = frozenset(
@@ -87,6 +88,8 @@ def _event(event: queue_pb2.Event) -> str:
         case _:
             told = event.task
             node_id, phase = told.parent_node_execution_id.node_id, TaskPhase(told.phase).name
+            if told.metadata.instance_class == event_pb2.TaskExecutionMetadata.INTERRUPTIBLE:
+                phase += " interruptible"
             version = f" v{told.phase_version}" if told.phase_version else ""
             items = "".join(
                 f" [{item.index}]/{item.retry_attempt}={TaskPhase(item.phase).name}"

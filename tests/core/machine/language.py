@@ -1,6 +1,6 @@
 """Workflows written in a line or two per node, for tests that read what the machine makes of them.
 
-a: task retries=1 backoff=10s timeout=30s queued_timeout=5s cached serialized
+a: task retries=1 backoff=10s timeout=30s queued_timeout=5s cached serialized interruptible
 d: task generates=inner                     a dynamic task, whose graph is the definition `inner`
 s: workflow inner <- a                      a sub-workflow, which waits for `a`
 l: launch-plan <- a, s
@@ -110,6 +110,8 @@ class Library:
                 limit: Duration = getattr(node.metadata, option)
                 limit.FromTimedelta(duration(words[option]))
         node.metadata.retries.retries = int(words.get("retries", "0"))
+        if "interruptible" in words:
+            node.metadata.interruptible = True
         if "backoff" in words:
             node.metadata.retries.backoff.FromTimedelta(duration(words["backoff"]))
         match line.kind:
