@@ -9,7 +9,7 @@ from compat.plane import Plane
 from compat.runs import GATES, Runs, answer_gates, marks, node_phase, phase, task_phases, tree
 
 PROGRAMS = ("branches.py", "caches.py", "dynamics.py", "everything.py", "launches.py", "maps.py", "policies.py")
-KILLS = 3
+KILLS = 2
 
 
 def test_kills_while_every_kind_of_node_runs(own_plane: Callable[..., Plane], tmp_path: Path) -> None:

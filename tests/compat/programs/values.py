@@ -134,8 +134,10 @@ def length(texts: list[str]) -> int:
 
 @task(enable_deck=True)
 def decorated(x: int) -> int:
-    """Has a deck."""
+    """Has a deck, also when it fails."""
     Deck("numbers", f"<p>the number is {x}</p>")
+    if x < 0:
+        raise ValueError(f"{x} is negative")
     return x
 
 
