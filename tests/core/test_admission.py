@@ -75,6 +75,8 @@ def test_the_cluster_of_an_execution_speaks_for_it() -> None:
         (N.QUEUED, N.RUNNING, ACCEPTED),
         (N.RUNNING, N.QUEUED, ACCEPTED),
         (N.RUNNING, N.DYNAMIC_RUNNING, ACCEPTED),
+        (N.DYNAMIC_RUNNING, N.RUNNING, DUPLICATE),
+        (N.DYNAMIC_RUNNING, N.QUEUED, DUPLICATE),
         (N.FAILING, N.FAILED, ACCEPTED),
         (N.SUCCEEDED, N.SUCCEEDED, DUPLICATE),
         (N.SUCCEEDED, N.RUNNING, TERMINAL),

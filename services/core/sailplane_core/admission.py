@@ -104,7 +104,7 @@ def judge_node(current: int | None, event: event_pb2.NodeExecutionEvent, updated
     """An event of a node whose recorded phase is `current`, or None if nothing is recorded of it.
 
     A node may go back, from RUNNING to QUEUED for another attempt, but not by an event older than `updated_at`, the
-    time of the last one recorded: that one is only late.
+    time of the last one recorded: that one is only late. Once it runs what its task has generated, it never goes back.
     """
     after = _known(NodePhase, event.phase)
     what = f"node {event.id.node_id} of execution {event.id.execution_id.name}"
@@ -118,6 +118,8 @@ def judge_node(current: int | None, event: event_pb2.NodeExecutionEvent, updated
     if before in NODE_TERMINAL:
         return _terminal(what, before.name, after.name)
     if after is NodePhase.QUEUED and updated_at is not None and _reported_at(event) < updated_at:
+        return _duplicate(what, event.id.node_id, after.name)
+    if before is NodePhase.DYNAMIC_RUNNING and after in (NodePhase.QUEUED, NodePhase.RUNNING):
         return _duplicate(what, event.id.node_id, after.name)
     return ACCEPTED
 

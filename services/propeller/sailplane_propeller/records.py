@@ -233,6 +233,12 @@ def load(
     return Execution(start, state, row["parked_at"] is not None)
 
 
+def version(connection: Connection, id: ExecutionId) -> int:
+    """The version of an execution as saved last; 0 if it was never saved."""
+    found = connection.execute(select(executions.c.version).where(executions.c.id == str(id))).scalar_one_or_none()
+    return found or 0
+
+
 def in_service(connection: Connection) -> Sequence[ExecutionId]:
     """Every execution that has not ended and is not parked."""
     query = select(executions.c.id).where(executions.c.is_terminal.is_(False), executions.c.parked_at.is_(None))

@@ -24,6 +24,7 @@ from sailplane_core.machine import (
     Observation,
     SignalSet,
     Started,
+    TaskProgressed,
     end_parked,
 )
 from sailplane_core.plan import Closure, Plan
@@ -189,6 +190,8 @@ class Worker:
                     seen,
                     self._ports.clock.now(),
                 )
+                if transition.is_empty:
+                    await self._require_current(live, definition.state, seen)
                 self.hand_out(live, transition.commands)
                 return
             except StaleVersion:
@@ -201,6 +204,18 @@ class Worker:
         abort = next((one.observation for one in batch if isinstance(one.observation, AbortRequested)), None)
         if abort is not None:
             await self._end_parked(live, abort)
+
+    async def _require_current(self, live: Live, state: ExecutionState, seen: Sequence[Observation]) -> None:
+        """Raise `StaleVersion` if what seemed to change nothing was held against a state that others have moved on.
+
+        A save compares versions; where nothing is saved, somebody else's news could be taken for none, and be lost.
+        Progress is not worth the look: more of it follows.
+        """
+        if all(isinstance(one, TaskProgressed) for one in seen):
+            return
+        version = await self._ports.store.read(lambda connection: records.version(connection, live.id))
+        if version != state.header.version:
+            raise StaleVersion(f"execution {live.id}")
 
     async def _complete_plan(self, plan: Plan, seen: Sequence[Observation]) -> None:
         """A generated graph that is news may have got lost with the copy of the state it was meant for."""
