@@ -4,7 +4,6 @@ The log of `propeller` has every change of an execution's or node's row, in the 
 it is what the checkers go by, and no code under test writes it.
 """
 
-import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Generator, Sequence
@@ -65,7 +64,7 @@ class Disk:
     def __init__(self) -> None:
         base = "/dev/shm" if Path("/dev/shm").is_dir() else None
         self._folder = tempfile.TemporaryDirectory(prefix="sailplane-sim-", dir=base)
-        self._owner = os.getpid()
+        self._readers: dict[str, sqlite3.Connection] = {}
         self._empty = {service: self._template(service) for service in METADATA}
 
     def url(self, service: str) -> str:
@@ -74,6 +73,9 @@ class Disk:
 
     def wipe(self) -> None:
         """Empty tables."""
+        for connection in self._readers.values():
+            connection.close()
+        self._readers.clear()
         for service, data in self._empty.items():
             for suffix in ("-wal", "-shm"):
                 self._path(service).with_name(f"{service}.db{suffix}").unlink(missing_ok=True)
@@ -81,16 +83,15 @@ class Disk:
 
     def rows(self, service: str, query: str, *values: Any) -> list[dict[str, Any]]:
         """What a query of ours finds, beside everybody else's."""
-        connection = sqlite3.connect(self._path(service), isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        try:
-            return [dict(row) for row in connection.execute(query, values)]
-        finally:
-            connection.close()
+        connection = self._readers.get(service)
+        if connection is None:
+            connection = self._readers[service] = sqlite3.connect(self._path(service), isolation_level=None)
+            connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(query, values)]
 
-    def reader(self, service: str) -> sqlite3.Connection:
-        """A connection to look with, again and again."""
-        return sqlite3.connect(self._path(service), isolation_level=None)
+    def changes(self) -> int:
+        """How many changes propeller has committed."""
+        return self.rows("propeller", "SELECT coalesce(max(seq), 0) AS seq FROM sim_log")[0]["seq"]
 
     def log(self, service: str) -> list[dict[str, Any]]:
         """Every change, first to last: `seq`, `of` (the table), and the logged columns."""
@@ -109,7 +110,7 @@ class Disk:
         with sqlite3.connect(path) as connection:
             for statement in _log_of(LOGGED[service]):
                 connection.execute(statement)
-        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()
         return path.read_bytes()
 

@@ -242,7 +242,7 @@ class Drawing:
             f"{self.prefix}-t{len(self.tasks)}",
             frailty=chance.choice((0.0, 0.0, 0.3, 0.6)) * self.frailty,
             retries=chance.choice((0, 1, 2)),
-            hangs=chance.random() < 0.1,
+            hangs=chance.random() < 0.1 and graph is None,
             takes_list=takes_list,
             is_cached=is_cached,
             is_serialized=is_cached and chance.random() < 0.5,

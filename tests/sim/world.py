@@ -100,7 +100,6 @@ class World:
         self.queue = MemoryQueue(self.clock)
         self.admin = Door(self.loop)
         self.propeller = Door(self.loop)
-        self._looking = disk.reader("propeller")
         self._at_rest_since_s = 0.0
         self._closing: list[asyncio.Task[None]] = []
         self._stores: dict[Process, FaultyStore] = {}
@@ -111,8 +110,7 @@ class World:
 
     def record(self, kind: str, **what: Any) -> None:
         """Something happened."""
-        rows = self._looking.execute("SELECT coalesce(max(seq), 0) FROM sim_log").fetchone()[0]
-        self.history.add(self.loop.time(), rows, kind, **what)
+        self.history.add(self.loop.time(), self.disk.changes(), kind, **what)
 
     async def call(self, method: str, request: Any) -> Any:
         """A user's call to admin."""
@@ -314,7 +312,6 @@ class World:
     def _close(self) -> None:
         for store in self._stores.values():
             store.abandon()
-        self._looking.close()
         self.loop.end()
         asyncio.set_event_loop(None)
 

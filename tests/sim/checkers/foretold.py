@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sailplane_core.phases import ExecutionPhase, NodePhase
+from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_protos.core import catalog_pb2, literals_pb2
 
 from ..oracle import Foretold, Path, Verdict, foretell
@@ -89,6 +89,8 @@ def _nodes(name: str, nodes: Mapping[str, Row], foretold: Foretold, objects: Map
 def _attempts(name: str, way: Path, row: Row, verdict: Verdict) -> Sequence[str]:
     if row["kind"] != "task" or row["cache_status"] == catalog_pb2.CACHE_HIT:
         return []
+    if row["task_phase"] == TaskPhase.UNDEFINED and row["graph_uri"]:
+        return []  # the graph that it goes on with is that of the execution it recovers
     had = row["attempt"] + 1
     if verdict.attempts and had != verdict.attempts:
         return [f"{name}/{way} had {had} attempts, not {verdict.attempts}"]
