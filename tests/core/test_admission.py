@@ -103,13 +103,6 @@ def test_a_late_queued_does_not_take_a_node_back() -> None:
     assert admission.judge_node(N.RUNNING, queued(AT + timedelta(seconds=1)), AT).ruling is ACCEPTED
 
 
-def test_a_late_running_does_not_take_a_node_out_of_its_graph() -> None:
-    event = event_pb2.NodeExecutionEvent(phase=N.RUNNING.value)
-    event.reported_at.FromDatetime(AT)
-    assert admission.judge_node(N.DYNAMIC_RUNNING, event, AT).ruling is DUPLICATE
-    assert admission.judge_node(N.DYNAMIC_RUNNING, event, AT - timedelta(seconds=1)).ruling is ACCEPTED
-
-
 @pytest.mark.parametrize(
     ("before", "version", "after", "new_version", "ruling"),
     [

@@ -8,7 +8,7 @@
     queue       publishing fails, or is done and said to have failed; acknowledgements get lost; messages come twice,
                 also much later; each delivery takes its time
     blobs       reading and writing fails, also after it was done
-    launcher    the same for starting and removing Pods; statuses come late, twice, or several at once
+    launcher    the same for starting and removing Pods; statuses come late, again much later, or not each
     admin       calls are refused, or carried out and their answer lost
     clock       one service's clock is minutes ahead of, or behind, the one it had before; time makes a leap
 

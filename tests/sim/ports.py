@@ -204,7 +204,7 @@ class WiredLauncher:
         await self._wire.call("launcher", f"removing Pod {name}", act)
 
     async def observe(self) -> AsyncIterator[PodStatus]:
-        """All there is, then what changes: per Pod in order, after a while, some twice, of some only the latest."""
+        """All there is, then what changes: per Pod in order, of some only the latest, and some again later."""
         wire, process = self._wire, self._wire.process
         arrived: asyncio.Queue[PodStatus] = asyncio.Queue()
         latest: dict[tuple[str, str], PodStatus] = {}
@@ -214,8 +214,13 @@ class WiredLauncher:
             if process.condition is not Condition.DEAD:
                 # What is reported is what is so by then: in between, nobody looked.
                 arrived.put_nowait(latest[key] if wire.faults.strikes("launcher") else status)
-                if wire.faults.strikes("launcher"):
-                    arrived.put_nowait(status)
+
+        def repeat() -> None:
+            """Everything that is so, told again: nobody may take it for news."""
+            for running in list(self._cluster.pods.values()):
+                watch(running.status)
+            if process.condition is not Condition.DEAD and not wire.faults.is_over:
+                wire.loop.call_later(wire.faults.random.uniform(0.5, 5.0), repeat, context=wire.loop.world)
 
         def watch(status: PodStatus) -> None:
             key = status.namespace, status.name
@@ -224,6 +229,8 @@ class WiredLauncher:
             under_way[key] = at
             wire.loop.call_at(at, deliver, key, status, context=wire.loop.world)
 
+        if wire.faults.rates.get("launcher"):
+            repeat()
         for running in list(self._cluster.pods.values()):
             watch(running.status)
         self._cluster.watchers[process] = watch

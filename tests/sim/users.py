@@ -48,7 +48,7 @@ def plan(chance: random.Random, drawn: Drawing) -> list[Asked]:
     for index in range(chance.choice((1, 1, 2))):
         one = Asked(f"x{index}", drawn.graphs[0], chance.randint(0, 99), chance.uniform(0.0, 10.0))
         one.max_parallelism = chance.choice((0, 0, 1, 2))
-        if chance.random() < 0.2:
+        if chance.random() < 0.3:
             one.terminate_after_s = chance.uniform(0.0, 40.0)
         if chance.random() < 0.4:
             one.again = chance.choice(("relaunch", "recover"))

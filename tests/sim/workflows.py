@@ -68,7 +68,11 @@ class Task:
     graph: "Graph | None" = None
 
     def fate(self, item: int, attempt: int) -> Fate:
-        """What becomes of an attempt; `item` is -1 where there are no items."""
+        """What becomes of an attempt; `item` is -1 where there are no items.
+
+        Attempts that may take what another one gave for the same inputs all have the same fate.
+        """
+        item = -1 if self.is_cached else item
         chance = random.Random(f"{self.name}/{item}/{attempt}")
         if chance.random() >= self.frailty:
             return Fate.WELL
@@ -240,7 +244,7 @@ class Drawing:
         is_cached = graph is None and "cache" in self.kinds and chance.random() < 0.3
         task = Task(
             f"{self.prefix}-t{len(self.tasks)}",
-            frailty=chance.choice((0.0, 0.0, 0.3, 0.6)) * self.frailty,
+            frailty=chance.choice((0.0, 0.0, 0.3, 0.6, 0.9)) * self.frailty,
             retries=chance.choice((0, 1, 2)),
             hangs=chance.random() < 0.1 and graph is None,
             takes_list=takes_list,
@@ -330,6 +334,6 @@ DEPTH_MAX = 2
 def draw(random_: random.Random, prefix: str) -> Drawing:
     """A seed's workflow: `graphs[0]` is the one to run."""
     size = random_.choice((1, 2, 3, 4, 4, 5, 6, 8))
-    drawing = Drawing(random_, prefix, size, (*MAKERS, "cache"), frailty=random_.choice((0.0, 0.5, 1.0)))
+    drawing = Drawing(random_, prefix, size, (*MAKERS, "cache"), frailty=random_.choice((0.0, 0.5, 1.0, 1.0)))
     drawing.graph()
     return drawing

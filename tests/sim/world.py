@@ -12,6 +12,7 @@ import asyncio
 import gc
 import random
 import sys
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -347,6 +348,7 @@ def _quiet() -> Generator[None]:
         yield
     finally:
         gc.enable()
-        gc.collect(1)
+        with warnings.catch_warnings(action="ignore"):  # of coroutines that nobody awaits any more
+            gc.collect(1)
         structlog.configure(**logging)
         sys.unraisablehook = hook

@@ -36,6 +36,7 @@ def _whole(name: str, rows: Mapping[str, Row], outcome: Outcome, foretold: Foret
     found = [
         *_execution(name, rows[name], nodes, foretold, outcome.objects, is_cut=is_cut),
         *_nodes(name, nodes, foretold, outcome.objects),
+        *_items_at_once(name, nodes, foretold, outcome),
     ]
     if graph is not None and not is_cut:
         found += _complete(name, nodes, graph, foretold) if graph.goes_on else ()
@@ -83,6 +84,25 @@ def _nodes(name: str, nodes: Mapping[str, Row], foretold: Foretold, objects: Map
             found.append(f"{name}/{way} gives {given}, not {verdict.value}")
         if verdict is not None and phase in (_N.SUCCEEDED, _N.FAILED):
             found.extend(_attempts(name, way, row, verdict))
+    return found
+
+
+def _items_at_once(name: str, nodes: Mapping[str, Row], foretold: Foretold, outcome: Outcome) -> Sequence[str]:
+    """Of an array no more Pods run at one time than it wants."""
+    limits = {row["id"]: foretold.at_once.get(_way(nodes, row), 0) for row in nodes.values() if row["kind"] == "array"}
+    live: dict[str, set[str]] = {array: set() for array in limits}
+    found: list[str] = []
+    for one in outcome.history.happenings:
+        node = nodes.get(one.what.get("node", "")) if one.what.get("execution") == name else None
+        if node is None or node["scope"] not in limits:
+            continue
+        if one.kind == "pod ensured":
+            live[node["scope"]].add(node["id"])
+            limit = limits[node["scope"]]
+            if limit and len(live[node["scope"]]) > limit:
+                found.append(f"{name}/{node['scope']}: {sorted(live[node['scope']])} run at one time, {limit} may")
+        elif one.kind in ("pod ended", "pod removed"):
+            live[node["scope"]].discard(node["id"])
     return found
 
 

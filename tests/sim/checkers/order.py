@@ -157,6 +157,11 @@ def families(outcome: Outcome) -> Sequence[str]:
         active = [row for row in execution.nodes.values() if _N(row["phase"]) not in NODE_TERMINAL]
         if execution.header["is_terminal"]:
             ended.setdefault(execution.name, commit.seq)
+            found.extend(
+                f"{execution.name} has ended, and its child {row['child_name']} lives"
+                for row in execution.nodes.values()
+                if _E(phases.get(row["child_name"], _E.ABORTED)) not in EXECUTION_TERMINAL
+            )
             found.extend(f"{execution.name} has ended, and {row['id']} lives" for row in active)
             found.extend(
                 f"{execution.name} has ended, and {row['id']} is still being removed"
@@ -174,16 +179,23 @@ def families(outcome: Outcome) -> Sequence[str]:
         name = one.what["execution"]
         if one.what["by"] not in stale and name in ended and one.rows >= ended[name]:
             found.append(f"{name} had ended when Pod {one.what['pod']} began")
+    found.extend(_outlived(outcome, ended, stale))
     if not outcome.broken:
         found.extend(f"Pod {name} is left running" for name in outcome.live_pods)
-    children = {
-        (row["execution_id"].rpartition("/")[2], row["child_name"])
-        for row in outcome.stored["nodes"]
-        if row["child_name"] and not outcome.broken
-    }
-    for parent, child in sorted(children):
-        if child in phases and _E(phases[child]) not in EXECUTION_TERMINAL and parent in ended:
-            found.append(f"{parent} has ended, and its child {child} lives")
+    return found
+
+
+def _outlived(outcome: Outcome, ended: dict[str, int], stale: set[str]) -> Sequence[str]:
+    """Pods that were running when the end of their execution was committed."""
+    found: list[str] = []
+    live: dict[str, tuple[str, int]] = {}
+    for one in outcome.history.happenings:
+        if one.kind == "pod ensured" and one.what["by"] not in stale:
+            live[one.what["pod"]] = one.what["execution"], one.rows
+        elif one.kind in ("pod ended", "pod removed") and (begun := live.pop(one.what["pod"], None)) is not None:
+            name, since = begun
+            if since < ended.get(name, since) <= one.rows:
+                found.append(f"{name} had ended while Pod {one.what['pod']} ran")
     return found
 
 
