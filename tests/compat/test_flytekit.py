@@ -62,12 +62,6 @@ def test_a_users_error_fails_the_execution_with_its_text(remote: FlyteRemote) ->
     assert "the reason" in done.closure.error.message
 
 
-def test_a_recoverable_error_is_tried_again(remote: FlyteRemote) -> None:
-    assert execute(remote, "retried", succeed_at=2).outputs["o0"] == 2
-    done = execute(remote, "retried", succeed_at=3)
-    assert done.closure.error.code.startswith("RetriesExhausted|")
-
-
 def test_a_launch_plan_brings_its_fixed_and_default_inputs(remote: FlyteRemote) -> None:
     plan = remote.fetch_launch_plan(name="sums_fixed", version=VERSION)
     done = remote.wait(remote.execute(plan, inputs={}), timeout=WAIT, poll_interval=POLL)

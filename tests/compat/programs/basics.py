@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flytekit import FlyteFile, LaunchPlan, current_context, task, workflow
-from flytekit.exceptions.user import FlyteRecoverableException
 
 
 @dataclass
@@ -70,17 +69,6 @@ def fail(message: str) -> int:
     return 0
 
 
-@task(retries=2)
-def flaky(succeed_at: int) -> int:
-    """Fails in a way that may be tried again until the given attempt."""
-    import os
-
-    attempt = int(os.environ["FLYTE_ATTEMPT_NUMBER"])
-    if attempt < succeed_at:
-        raise FlyteRecoverableException(f"attempt {attempt}")
-    return attempt
-
-
 @task
 def nothing() -> None:
     """Neither takes nor gives."""
@@ -124,12 +112,6 @@ def ordered() -> None:
 def failing(message: str) -> int:
     """Fails with the user's error."""
     return fail(message=message)
-
-
-@workflow
-def retried(succeed_at: int) -> int:
-    """Succeeds at a later attempt."""
-    return flaky(succeed_at=succeed_at)
 
 
 fixed = LaunchPlan.get_or_create(sums, name="sums_fixed", fixed_inputs={"b": 7}, default_inputs={"a": 1})
