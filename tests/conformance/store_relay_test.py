@@ -151,6 +151,20 @@ async def test_what_is_committed_while_the_queue_is_slow_comes_next(
     await relay.stop()
 
 
+async def test_what_another_has_committed_and_not_published_is_published_before_what_builds_upon_it(
+    tmp_path: Path, store: SqlStore, queue: MemoryQueue
+) -> None:
+    relay = Relay(store, queue, TOPIC)
+    await relay.start()
+    other = await SqlStore.open(f"sqlite:///{tmp_path}/store.db", MetaData())
+    await send(other, "1", "2")
+    await relay.recall("key of 1")
+    await send(store, "3")
+    assert ids(await receive(queue)) == ["1", "3"]
+    await relay.stop()
+    await other.close()
+
+
 async def test_many_commits_all_arrive_and_the_outbox_is_empty_in_the_end(store: SqlStore, queue: MemoryQueue) -> None:
     relay = Relay(store, queue, TOPIC)
     await relay.start()

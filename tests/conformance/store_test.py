@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from conformance.conftest import StoreWorld, soon
@@ -182,6 +183,13 @@ async def test_pending_messages_are_whole_and_in_order(store: Store, accounts: A
     await store.write(accounts.add("a", *sent, message("x", "others")))
     assert await store.pending(TOPIC) == sent
     assert await store.pending("nothing") == []
+
+
+async def test_pending_messages_of_one_key(store: Store, accounts: Accounts) -> None:
+    sent = [replace(message(str(number)), key=key) for number, key in enumerate(("a", "b", "a"))]
+    await store.write(accounts.add("a", *sent))
+    assert await store.pending(TOPIC, "a") == [sent[0], sent[2]]
+    assert await store.pending(TOPIC, "") == []
 
 
 async def test_confirmed_messages_are_pending_no_more(store: Store, accounts: Accounts) -> None:

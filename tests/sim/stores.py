@@ -153,9 +153,9 @@ class FaultyStore:
         """As asked."""
         self._store.listen(topic, listener)
 
-    async def pending(self, topic: str) -> Sequence[Message]:
+    async def pending(self, topic: str, key: str | None = None) -> Sequence[Message]:
         """As asked: a service that cannot read its outbox does not start at all."""
-        return await self._store.pending(topic)
+        return await self._store.pending(topic, key)
 
     async def confirm(self, ids: Sequence[str]) -> None:
         """As asked."""

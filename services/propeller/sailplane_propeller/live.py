@@ -37,7 +37,8 @@ class Live:
 
     `namespace` is where its Pods are, known once its start order is. `inbox` is what was seen and not yet evaluated.
     `worker` runs while there is something in it. `chains` holds, per node, the last command under way: the next one
-    about the same node waits for it. `is_stale` says that something was saved that this copy does not know of.
+    about the same node waits for it. `is_stale` says that others may have decided on something
+    that nobody here knows of: it is looked up with the next load.
     """
 
     id: ExecutionId
@@ -47,7 +48,7 @@ class Live:
     loaded: Definition | None = None
     namespace: str = ""
     is_parked: bool = False
-    is_stale: bool = False
+    is_stale: bool = True
 
     @property
     def definition(self) -> Definition:

@@ -9,7 +9,7 @@ An execution that breaks an invariant is parked with its evidence, and the other
 
 import asyncio
 import traceback
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -61,6 +61,8 @@ class Worker:
         """Told of every execution that was loaded, so that its Pods are recognised."""
         self.left: Callable[[Live], None] = lambda live: None
         """Told of every execution that was forgotten."""
+        self.recall_events: Callable[[str], Awaitable[None]] = _nothing_to_recall
+        """Publishes once more what is untold of an execution that others may have moved on."""
 
     # In
 
@@ -80,6 +82,7 @@ class Worker:
             id = ExecutionId.parse(message.key)
             self._left_over.setdefault(id, []).append(records.read_command(message))
         for id in sorted(ids | self._left_over.keys()):
+            self.live(id).is_stale = False  # the relay has published all that was untold, and here are all commands
             self.post(id, Started())
 
     def post(self, id: ExecutionId, seen: Observation, command_id: str = "") -> None:
@@ -291,15 +294,19 @@ class Worker:
         live.is_parked = stored.is_parked
         if not stored.is_parked:
             if live.is_stale:
-                await self._recall_commands(live)
+                await self._recall(live)
             await self._enter(live, stored.start, stored.state)
         return False
 
-    async def _recall_commands(self, live: Live) -> None:
-        """Take up what was decided behind this copy's back: by another owner, or by a commit it never heard of."""
-        pending = await self._ports.store.pending(records.COMMANDS_TOPIC)
+    async def _recall(self, live: Live) -> None:
+        """Take up what was decided behind this copy's back: by another owner, or by a commit it never heard of.
+
+        Its events are published before those of the next commit here, which may build upon them.
+        """
         key = str(live.id)
-        self._left_over[live.id] = [records.read_command(message) for message in pending if message.key == key]
+        pending = await self._ports.store.pending(records.COMMANDS_TOPIC, key)
+        self._left_over[live.id] = [records.read_command(message) for message in pending]
+        await self.recall_events(key)
         live.is_stale = False
 
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
@@ -329,3 +336,7 @@ class Worker:
             records.park(transaction, live.id, reason, evidence, at)
 
         await self._write(live, change)
+
+
+async def _nothing_to_recall(key: str) -> None:
+    """For a worker whose events nobody publishes."""

@@ -49,6 +49,13 @@ class Relay:
             asyncio.create_task(self._confirm(confirmed), name=f"relay-{self._topic}-confirmed"),
         ]
 
+    async def recall(self, key: str) -> None:
+        """Publish once more what is in the outbox for a key, ahead of whatever is committed after this returns.
+
+        Another publisher may have committed some of it and not have got to publishing it.
+        """
+        self._on_commit(await self._store.pending(self._topic, key))
+
     async def stop(self) -> None:
         """Stop at once. What was not confirmed is published again at the next start."""
         for task in self._tasks:

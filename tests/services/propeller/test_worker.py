@@ -58,8 +58,10 @@ async def test_a_start_that_comes_twice_starts_once(ports: PropellerPorts) -> No
     again = engine(ports)
     again_intake = asyncio.create_task(again.worker.run())
     await ports.queue.publish([start_message()])
+    version = (await stored(ports)).state.header.version
     assert await anext(confirmations)
-    assert again.handed == []
+    assert (await stored(ports)).state.header.version == version
+    assert again.handed == running.handed  # what nobody has confirmed is done again, which is the same by its name
     again_intake.cancel()
 
 
@@ -156,6 +158,27 @@ async def test_confirmed_commands_are_not_handed_out_again(ports: PropellerPorts
     await second.worker.recover()
     await until(lambda: second.worker.live(X).loaded is not None)
     assert second.handed == []
+
+
+async def test_what_another_has_decided_is_told_and_done_before_more_is_decided(ports: PropellerPorts) -> None:
+    one, other = engine(ports), engine(ports)
+    intake = asyncio.create_task(one.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(one.handed))
+    other.worker.post(X, TaskEnded("a", 0, None))
+    await until(lambda: ("x", LaunchPod("b", 0)) in other.handed)
+    recalled: list[tuple[str, int]] = []
+
+    async def recall(key: str) -> None:
+        recalled.append((key, (await stored(ports)).state.header.version))
+
+    one.worker.recall_events = recall
+    version = (await stored(ports)).state.header.version
+    one.worker.post(X, TaskEnded("b", 0, None))
+    await until(lambda: one.worker.live(X).definition.state.header.version > version)
+    assert recalled == [(str(X), version)]
+    assert ("x", LaunchPod("b", 0)) in one.handed
+    intake.cancel()
 
 
 async def test_what_arrives_during_a_save_is_evaluated_together(ports: PropellerPorts) -> None:

@@ -47,8 +47,8 @@ class Store(Protocol):
         """Call `listener`, on the event loop, with each commit's messages of `topic`, in commit order."""
         ...
 
-    async def pending(self, topic: str) -> Sequence[Message]:
-        """Outbox messages not yet confirmed, oldest first; read once at start, to recover."""
+    async def pending(self, topic: str, key: str | None = None) -> Sequence[Message]:
+        """Outbox messages not yet confirmed, oldest first, of one key or of all; read at start, to recover."""
         ...
 
     async def confirm(self, ids: Sequence[str]) -> None:

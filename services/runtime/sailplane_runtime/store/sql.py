@@ -128,8 +128,8 @@ class SqlStore:
         """
         self._listeners.setdefault(topic, []).append(listener)
 
-    async def pending(self, topic: str) -> Sequence[Message]:
-        """Outbox messages not yet confirmed, oldest first."""
+    async def pending(self, topic: str, key: str | None = None) -> Sequence[Message]:
+        """Outbox messages not yet confirmed, oldest first, of one key or of all."""
         await self._flush_confirmed()
         outbox = self._outbox.c
         query = (
@@ -137,6 +137,8 @@ class SqlStore:
             .where(outbox.topic == topic)
             .order_by(outbox.seq)
         )
+        if key is not None:
+            query = query.where(outbox.key == key)
         return await self.read(lambda connection: [Message(*row) for row in connection.execute(query)])
 
     async def confirm(self, ids: Sequence[str]) -> None:
