@@ -50,7 +50,7 @@ class Watcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._rechecks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self.latest: dict[tuple[str, str], PodStatus] = {}
-        """What was reported last of every Pod of ours that nobody removed, by namespace and name."""
+        """What was reported last of every Pod of ours that is there, by namespace and name."""
 
     async def run(self) -> None:
         """Turn each status into what it says about its attempt."""
@@ -66,7 +66,9 @@ class Watcher:
     def take(self, status: PodStatus) -> None:
         """One status."""
         pod = (status.namespace, status.name)
-        if status.phase is not PodPhase.MISSING and owner_of(status) is not None:
+        if status.phase is PodPhase.MISSING:
+            self.latest.pop(pod, None)  # nobody may know the attempt yet: then the sweeper finds that its Pod is gone
+        elif owner_of(status) is not None:
             self.latest[pod] = status
         attempt = self._names.find(*pod)
         if attempt is None:

@@ -120,6 +120,20 @@ async def test_a_pod_that_nobody_knows_is_missing_after_two_looks(started: Engin
     assert [(one.name, one.phase) for one in seen] == [("x-a-0", PodPhase.MISSING)]
 
 
+async def test_a_pod_that_went_before_anybody_knew_its_attempt_is_missed(started: Engine, monkeypatch: Any) -> None:
+    nobody_knows = Watcher(
+        started.ports, PodNames(), Literals(started.ports.blobs), started.worker.live, started.worker.post
+    )
+    sweeper = Sweeper(started.ports, nobody_knows, started.worker.in_service, started.worker.post)
+    nobody_knows.take(status("x-a-0", "x"))
+    nobody_knows.take(PodStatus("x-a-0", "p-development", PodPhase.MISSING))
+    seen: list[PodStatus] = []
+    monkeypatch.setattr(nobody_knows, "take", seen.append)
+    await sweeper.sweep()
+    await sweeper.sweep()
+    assert [(one.name, one.phase) for one in seen] == [("x-a-0", PodPhase.MISSING)]
+
+
 async def test_a_pod_whose_command_is_under_way_is_not_missed(started: Engine, monkeypatch: Any) -> None:
     sweeper, watcher = sweeper_of(started, Removals())
     seen: list[PodStatus] = []
