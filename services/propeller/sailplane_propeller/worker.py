@@ -21,11 +21,13 @@ from sailplane_core.machine import (
     Command,
     ExecutionState,
     GraphBuilt,
+    NodeState,
     Observation,
     SignalSet,
     Started,
     TaskProgressed,
     end_parked,
+    scopes,
 )
 from sailplane_core.plan import Closure, Plan
 from sailplane_core.ports import Delivery
@@ -311,16 +313,17 @@ class Worker:
 
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
         plan = Plan(await self._definitions.closure(EntityId.of(start.workflow_id)))
-        for node_id in sorted(state.active):
-            if uri := state.nodes[node_id].graph_uri:
-                plan.generated[node_id] = Closure(await dynamic.load(self._ports.blobs, uri))
+        commands = self._left_over.pop(live.id, ())
+        for node in _needed(state, commands):
+            if node.graph_uri:
+                plan.generated[node.id] = Closure(await dynamic.load(self._ports.blobs, node.graph_uri))
         if start.HasField("recover_from"):
             earlier = ExecutionId.of(start.recover_from)
             state.earlier = await self._ports.store.read(lambda connection: records.load_earlier(connection, earlier))
         live.loaded = Definition(start, state, plan)
         live.namespace = start.namespace
         self.entered(live)
-        self.hand_out(live, self._left_over.pop(live.id, ()))
+        self.hand_out(live, commands)
 
     async def _park(self, live: Live, batch: Sequence[Seen], error: Exception) -> None:
         log.error("execution_parked", execution=str(live.id), exc_info=error)
@@ -336,6 +339,14 @@ class Worker:
             records.park(transaction, live.id, reason, evidence, at)
 
         await self._write(live, change)
+
+
+def _needed(state: ExecutionState, commands: Sequence[Command]) -> list[NodeState]:
+    """The nodes under way, and those that something is still to be done about, with all that they lie in."""
+    lookup = state.nodes.__getitem__
+    ended = {command.node_id for command in commands if command.node_id in state.nodes} - state.active
+    around = {outer.id for node_id in ended for outer in scopes.outwards(lookup, lookup(node_id))}
+    return [lookup(node_id) for node_id in sorted(state.active | around)]
 
 
 async def _nothing_to_recall(key: str) -> None:

@@ -4,7 +4,7 @@ Sub-workflows and tasks that generated a graph contain a whole graph, from start
 case that was taken, an array its items; neither has edges, and what a case is bound to lies in the scope around it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sailplane_protos.core import tasks_pb2, workflow_pb2
 
@@ -70,9 +70,13 @@ def item_id(array: NodeState, index: int) -> str:
 
 def path_to(lookup: Lookup, node: NodeState) -> Path:
     """The way to a node."""
-    steps: list[str] = []
-    while True:
-        steps.append(f"[{node.item}]" if node.is_item else node.spec_id)
-        if not node.scope:
-            return tuple(reversed(steps))
+    steps = [f"[{one.item}]" if one.is_item else one.spec_id for one in outwards(lookup, node)]
+    return tuple(reversed(steps))
+
+
+def outwards(lookup: Lookup, node: NodeState) -> Iterator[NodeState]:
+    """The node, the one it lies in, the one that lies in, and so on."""
+    yield node
+    while node.scope:
         node = lookup(node.scope)
+        yield node
