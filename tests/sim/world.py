@@ -13,12 +13,12 @@ import gc
 import random
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from logging import CRITICAL
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sailplane_admin.ports import AdminPorts, AdminSettings
@@ -42,6 +42,8 @@ from .pods import Cluster, DictBlobs
 from .ports import Door, ShiftedClock, Wire, WiredBlobs, WiredChannel, WiredLauncher, WiredQueue
 from .stores import METADATA, Disk, FaultyStore, shared_engines
 from .workflows import Drawing, Graph, draw
+
+S = TypeVar("S", Admin, Propeller)
 
 STEPS_MAX = 400_000
 REST_S_MAX = 24 * 3600.0
@@ -148,8 +150,7 @@ class World:
         wire, store, clock, queue = self._ports_of(process, "admin")
         settings = AdminSettings(default_projects=(templates.PROJECT,))
         ports = AdminPorts(store, WiredBlobs(wire, self.blobs), clock, settings, turns=Turns(1))
-        admin = Admin(ports, queue)
-        await self._until_started(admin.start, clock)
+        admin = await _started(lambda: Admin(ports, queue), clock)
         self.admin.open(process, admin.grpc_services())
 
     async def _propeller(self, process: Process) -> None:
@@ -157,17 +158,9 @@ class World:
         settings = PropellerSettings(sweep_interval_s=SWEEP_INTERVAL_S, system_retries=SYSTEM_RETRIES)
         client = AdminClient(WiredChannel(wire, self.admin))  # type: ignore[arg-type]
         blobs, launcher = WiredBlobs(wire, self.blobs), WiredLauncher(wire, self.cluster)
-        propeller = Propeller(PropellerPorts(store, queue, blobs, launcher, clock, client, settings, Turns(1)))
-        await self._until_started(propeller.start, clock)
+        ports = PropellerPorts(store, queue, blobs, launcher, clock, client, settings, Turns(1))
+        propeller = await _started(lambda: Propeller(ports), clock)
         self.propeller.open(process, propeller.grpc_services())
-
-    async def _until_started(self, start: Any, clock: ShiftedClock) -> None:
-        """A service that cannot start is started again, by whatever runs it."""
-        while True:
-            try:
-                return await start()
-            except SailplaneError:
-                await clock.sleep_until(clock.now() + timedelta(seconds=1.0))
 
     def _killed(self, process: Process) -> None:
         """It reached the step it was to die at, or was struck: some seconds later it begins again."""
@@ -315,6 +308,19 @@ class World:
             store.abandon()
         self.loop.end()
         asyncio.set_event_loop(None)
+
+
+async def _started(make: Callable[[], S], clock: ShiftedClock) -> S:
+    """A service that cannot start is begun anew, by whatever runs it."""
+    while True:
+        service = make()
+        try:
+            await service.start()
+        except SailplaneError:
+            await service.stop()
+            await clock.sleep_until(clock.now() + timedelta(seconds=1.0))
+        else:
+            return service
 
 
 async def _together(acting: list["asyncio.Task[None]"], seconds: float) -> None:
