@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from sailplane_core.errors import InvariantBroken
+from sailplane_core.errors import InvariantBroken, Unavailable
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import ExecutionState, Observation
 from sailplane_core.plan import Plan
@@ -52,10 +52,12 @@ class Live:
 
     @property
     def definition(self) -> Definition:
-        """What was loaded; asking before that is a bug."""
-        if self.loaded is None:
-            raise InvariantBroken(f"execution {self.id} was not loaded")
-        return self.loaded
+        """What was loaded. Raises `Unavailable` while it is read again, because others have changed it."""
+        if self.loaded is not None:
+            return self.loaded
+        if self.is_parked:
+            raise InvariantBroken(f"execution {self.id} is parked, and was not loaded")
+        raise Unavailable(f"the state of execution {self.id}")
 
     def is_current(self, node_id: str, attempt: int) -> bool:
         """Whether the node is still in this attempt and has not ended."""

@@ -1,11 +1,12 @@
 """What must be so at every commit, and between commits and Pods."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sailplane_core.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
 
+from ..history import Happening
 from ..workflows import Fate
 from ..world import Outcome
 from .replay import Row, commits
@@ -89,12 +90,25 @@ def _backwards(what: str, phases: Any, rank: dict[Any, int], before: int, after:
     return []
 
 
-def _stale(outcome: Outcome) -> set[str]:
-    """Propellers that stood still and went on after another had taken over.
+def _undisputed(outcome: Outcome) -> Iterator[Happening]:
+    """What happened, without the Pods that two propellers began which both took themselves for the owner.
 
-    What they write is fenced by the version. A Pod that they start out of time is not prevented, but taken away.
+    One stood still and went on after the other had taken over. What either writes is fenced by the version. A Pod that
+    it starts out of time is not prevented, but taken away.
     """
-    return {one.what["process"] for one in outcome.history.of("goes on")}
+    returned = {one.what["process"] for one in outcome.history.of("goes on")}
+    beside: set[str] = set()
+    for one in outcome.history.happenings:
+        match one.kind:
+            case "goes on":
+                beside.add(one.what["process"])
+            case "died":
+                beside.discard(one.what["process"])
+            case "pod ensured" if beside or one.what["by"] in returned:
+                continue
+            case _:
+                pass
+        yield one
 
 
 def once(outcome: Outcome) -> Sequence[str]:
@@ -110,14 +124,11 @@ def once(outcome: Outcome) -> Sequence[str]:
                 succeeded.add(key)
     live: dict[tuple[str, str], set[int]] = defaultdict(set)
     well: dict[tuple[str, str], int] = {}
-    stale = _stale(outcome)
-    for one in outcome.history.happenings:
+    for one in _undisputed(outcome):
         key = one.what.get("execution", ""), one.what.get("node", "")
         match one.kind:
             case "pod ensured":
                 attempt = one.what["attempt"]
-                if one.what["by"] in stale:
-                    continue
                 if any(other != attempt for other in live[key]):
                     found.append(f"{key}: attempt {attempt} begins while {sorted(live[key])} run")
                 if key in well and attempt > well[key]:
@@ -174,23 +185,22 @@ def families(outcome: Outcome) -> Sequence[str]:
                 found.extend(f"{execution.name}/{container['id']} has ended, and {id} in it lives" for id in within)
         phases[execution.name] = execution.header["phase"]
         found.extend(_policy(commit.execution.header, commit.changed, execution.name, outcome))
-    stale = _stale(outcome)
-    for one in outcome.history.of("pod ensured"):
-        name = one.what["execution"]
-        if one.what["by"] not in stale and name in ended and one.rows >= ended[name]:
+    for one in _undisputed(outcome):
+        name = one.what.get("execution", "")
+        if one.kind == "pod ensured" and name in ended and one.rows >= ended[name]:
             found.append(f"{name} had ended when Pod {one.what['pod']} began")
-    found.extend(_outlived(outcome, ended, stale))
+    found.extend(_outlived(outcome, ended))
     if not outcome.broken:
         found.extend(f"Pod {name} is left running" for name in outcome.live_pods)
     return found
 
 
-def _outlived(outcome: Outcome, ended: dict[str, int], stale: set[str]) -> Sequence[str]:
+def _outlived(outcome: Outcome, ended: dict[str, int]) -> Sequence[str]:
     """Pods that were running when the end of their execution was committed."""
     found: list[str] = []
     live: dict[str, tuple[str, int]] = {}
-    for one in outcome.history.happenings:
-        if one.kind == "pod ensured" and one.what["by"] not in stale:
+    for one in _undisputed(outcome):
+        if one.kind == "pod ensured":
             live[one.what["pod"]] = one.what["execution"], one.rows
         elif one.kind in ("pod ended", "pod removed") and (begun := live.pop(one.what["pod"], None)) is not None:
             name, since = begun
@@ -242,11 +252,10 @@ def limits(outcome: Outcome) -> Sequence[str]:
         if waiting and execution.name not in ending and (not limit or len(holding) < limit):
             found.append(f"{execution.name}: {waiting} wait though only {holding} run of {limit}")
     live: dict[str, set[str]] = defaultdict(set)
-    stale = _stale(outcome)
     items = {(row["execution_id"].rpartition("/")[2], row["id"]) for row in outcome.stored["nodes"] if row["item"] >= 0}
-    for one in outcome.history.happenings:
+    for one in _undisputed(outcome):
         name, node = one.what.get("execution", ""), one.what.get("node", "")
-        if one.kind == "pod ensured" and (name, node) not in items and one.what["by"] not in stale:
+        if one.kind == "pod ensured" and (name, node) not in items:
             live[name].add(node)
             limit = allowed.get(name) or 0
             if limit and len(live[name]) > limit and one.rows < ending.get(name, one.rows + 1):
