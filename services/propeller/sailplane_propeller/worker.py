@@ -313,7 +313,7 @@ class Worker:
 
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
         plan = Plan(await self._definitions.closure(EntityId.of(start.workflow_id)))
-        commands = self._left_over.pop(live.id, ())
+        commands = self._left_over.get(live.id, ())
         for node in _needed(state, commands):
             if node.graph_uri:
                 plan.generated[node.id] = Closure(await dynamic.load(self._ports.blobs, node.graph_uri))
@@ -323,6 +323,7 @@ class Worker:
         live.loaded = Definition(start, state, plan)
         live.namespace = start.namespace
         self.entered(live)
+        self._left_over.pop(live.id, None)
         self.hand_out(live, commands)
 
     async def _park(self, live: Live, batch: Sequence[Seen], error: Exception) -> None:
