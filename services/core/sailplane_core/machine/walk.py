@@ -224,10 +224,6 @@ def _leave_graph(step: Step, end: NodeState) -> None:
         if end.scope:
             container = step.node(end.scope)
             GRAPH_CONTAINERS[container.kind].graph_succeeded(step, container)
-        else:
-            phase = move_execution(step.header.phase, ExecutionPhase.SUCCEEDED)
-            step.header = replace(step.header, phase=phase, ended_at=step.now)
-            report.execution(step, phase, output_uri=end.outputs_uri)
     elif end.phase is NodePhase.SKIPPED:
         _fail_graph(step, _last_failed(step, end.scope))
     else:

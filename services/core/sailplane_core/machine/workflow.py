@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..failures import Failure, FailureKind
+from ..ids import END_NODE_ID
 from ..phases import ExecutionPhase, NodePhase, move_execution
 from ..plan import Plan
 from . import boundary, deadlines, gate, launch_plan, report, task, walk
@@ -163,18 +164,34 @@ def _aborted(seen: AbortRequested) -> Failure:
 
 
 def _conclude(step: Step) -> None:
-    """An execution that fails or is aborted has ended when nothing of it is left, and its failure node has run."""
-    if step.header.phase not in (ExecutionPhase.FAILING, ExecutionPhase.ABORTING) or step.removals_left():
-        return
-    after = ExecutionPhase.ABORTED
-    if step.header.phase is ExecutionPhase.FAILING:
-        after = ExecutionPhase.FAILED
-        cleanup = walk.failure_node(step, "")
-        if cleanup is not None:
-            if step.find(cleanup.id) is None:
-                step.begin("", cleanup.id)
-                walk.settle(step)
-            if not step.node(cleanup.id).is_terminal:
-                return
-    step.header = replace(step.header, phase=move_execution(step.header.phase, after), ended_at=step.now)
-    report.execution(step, after, failure=step.header.failure)
+    """An execution that is on its way out has ended when no Pod or child of it is left."""
+    match step.header.phase:
+        case ExecutionPhase.SUCCEEDING | ExecutionPhase.FAILING | ExecutionPhase.ABORTING if step.removals_left():
+            pass
+        case ExecutionPhase.SUCCEEDING:
+            end = step.find(END_NODE_ID)
+            if end is not None and end.phase is NodePhase.SUCCEEDED:
+                _end(step, ExecutionPhase.SUCCEEDED, output_uri=end.outputs_uri)
+        case ExecutionPhase.FAILING:
+            if _is_cleaned_up(step):
+                _end(step, ExecutionPhase.FAILED)
+        case ExecutionPhase.ABORTING:
+            _end(step, ExecutionPhase.ABORTED)
+        case _:
+            pass
+
+
+def _is_cleaned_up(step: Step) -> bool:
+    """Whether the failure node has run, if there is one; it begins now if it has not."""
+    cleanup = walk.failure_node(step, "")
+    if cleanup is None:
+        return True
+    if step.find(cleanup.id) is None:
+        step.begin("", cleanup.id)
+        walk.settle(step)
+    return step.node(cleanup.id).is_terminal
+
+
+def _end(step: Step, phase: ExecutionPhase, output_uri: str = "") -> None:
+    step.header = replace(step.header, phase=move_execution(step.header.phase, phase), ended_at=step.now)
+    report.execution(step, phase, output_uri=output_uri, failure=step.header.failure)
