@@ -61,6 +61,11 @@ def test_a_child_execution_is_recovered_too(runs: Runs, tmp_path: Path) -> None:
     assert node_phase(child.node_executions["n0"]) == "RECOVERED"
 
 
+def test_a_task_that_had_failed_is_given_its_last_checkpoint(runs: Runs, tmp_path: Path) -> None:
+    _, second = failed_then_recovered(runs, "recoveries.resumed", tmp_path, {})
+    assert result(second) == 2
+
+
 def test_nobody_is_asked_again(runs: Runs, tmp_path: Path) -> None:
     started = runs.start("recoveries.guarded", {"marks": str(tmp_path)})
     while not runs.remote.list_signals(started.id.name):

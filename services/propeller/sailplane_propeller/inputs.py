@@ -5,7 +5,7 @@ from collections import OrderedDict
 from google.protobuf.message import DecodeError
 from sailplane_core import arrays
 from sailplane_core.bindings import BindingFailed, entered_outputs, promised_nodes, resolve_bindings
-from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
+from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import START_NODE_ID, EntityId
 from sailplane_core.machine import NodeKind, NodeState, scopes
@@ -30,7 +30,7 @@ class Literals:
         self._kept: OrderedDict[str, tuple[literals_pb2.LiteralMap, int]] = OrderedDict()
 
     async def read(self, uri: str) -> literals_pb2.LiteralMap:
-        """The map at a URI; an empty URI is an empty map. Raises `NotFound`, `Unavailable`."""
+        """The map at a URI; an empty URI is an empty map. Raises `NotFound`, `Unavailable`, and `InvalidRequest`."""
         if not uri:
             return literals_pb2.LiteralMap()
         kept = self._remembered(uri)
@@ -40,7 +40,7 @@ class Literals:
         try:
             found = literals_pb2.LiteralMap.FromString(data)
         except DecodeError as error:
-            raise Unavailable(f"the literals at {uri} ({error})") from error
+            raise InvalidRequest(f"the literals at {uri} cannot be read: {error}") from error
         self.keep(uri, found, len(data))
         return found
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sailplane_core.errors import InvariantBroken, Unavailable
 from sailplane_core.ids import ExecutionId
+from sailplane_core.layout import Layout
 from sailplane_core.machine import ExecutionState, Observation
 from sailplane_core.plan import Plan
 from sailplane_core.ports import Delivery
@@ -24,11 +25,12 @@ class Seen:
 
 @dataclass(slots=True)
 class Definition:
-    """What is known of an execution once it was loaded."""
+    """What is known of an execution once it was loaded, and where the files of the one lie that it recovers."""
 
     start: queue_pb2.Start
     state: ExecutionState
     plan: Plan
+    earlier_layout: Layout | None = None
 
 
 @dataclass(slots=True, eq=False)

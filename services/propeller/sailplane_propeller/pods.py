@@ -13,7 +13,7 @@ from sailplane_core.phases import TASK_TERMINAL, TaskPhase
 from sailplane_core.podspec import PodContext, primary_container
 from sailplane_protos.core import literals_pb2, tasks_pb2
 
-from .live import Live
+from .live import Definition, Live
 from .ports import PropellerSettings
 
 
@@ -63,7 +63,7 @@ def pod_context(
         output_prefix=layout.attempt_uri(node.id, node.attempt),
         raw_output_prefix=layout.raw_uri(node.id, node.attempt),
         checkpoint_prefix=layout.checkpoint_uri(node.id, node.attempt),
-        previous_checkpoint_prefix=layout.checkpoint_uri(node.id, node.attempt - 1) if node.attempt else "",
+        previous_checkpoint_prefix=_previous_checkpoint(definition, layout, node),
         overrides=spec.task_node.overrides,
         envs=dict(start.envs),
         default_envs=default_envs,
@@ -73,6 +73,18 @@ def pod_context(
         interruptible=is_interruptible(node, spec, definition.plan.primary.template, info.policies),
         array_index=node.item,
     )
+
+
+def _previous_checkpoint(definition: Definition, layout: Layout, node: NodeState) -> str:
+    """Where the attempt before this one kept its checkpoint, if only in the execution that this one recovers."""
+    if node.attempt:
+        return layout.checkpoint_uri(node.id, node.attempt - 1)
+    if definition.earlier_layout is None:
+        return ""
+    earlier = definition.state.earlier.get(scopes.path_to(definition.state.nodes.__getitem__, node))
+    if earlier is None or earlier.task_phase is TaskPhase.UNDEFINED:
+        return ""
+    return definition.earlier_layout.checkpoint_uri(earlier.id, earlier.attempt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from sailplane_core.errors import StaleVersion
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
+from sailplane_core.layout import Layout
 from sailplane_core.machine import (
     Command,
     ExecutionState,
@@ -251,11 +252,16 @@ def ended_before(connection: Connection, when: datetime, ids: Sequence[str]) -> 
     return set(connection.scalars(query))
 
 
-def load_earlier(connection: Connection, id: ExecutionId) -> dict[scopes.Path, NodeState]:
-    """What an execution that another one recovers came to, by the way to each node."""
+def load_earlier(
+    connection: Connection, id: ExecutionId, root_uri: str
+) -> tuple[Mapping[scopes.Path, NodeState], Layout]:
+    """What an execution that another one recovers came to, by the way to each node, and where its files lie."""
     reached = connection.execute(select(nodes).where(nodes.c.execution_id == str(id))).mappings()
     by_id = {node.id: node for node in map(node_state, reached)}
-    return {scopes.path_to(by_id.__getitem__, node): node for node in by_id.values()}
+    start = connection.execute(select(executions.c.start).where(executions.c.id == str(id))).scalar_one_or_none()
+    raw_prefix = queue_pb2.Start.FromString(start or b"").raw_output_prefix
+    by_path = {scopes.path_to(by_id.__getitem__, node): node for node in by_id.values()}
+    return by_path, Layout(root_uri, raw_prefix, id)
 
 
 def known(connection: Connection, ids: Sequence[str]) -> set[str]:

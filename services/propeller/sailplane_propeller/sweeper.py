@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
-from sailplane_core.errors import Unavailable
+from sailplane_core.errors import SailplaneError
 from sailplane_core.ids import ExecutionId, pod_name
 from sailplane_core.machine import NodeState, Observation
 from sailplane_core.phases import NodePhase
@@ -58,7 +58,7 @@ class Sweeper:
             )
             try:
                 await self.sweep()
-            except Unavailable as error:
+            except SailplaneError as error:
                 log.warning("sweep_skipped", reason=str(error))
 
     async def sweep(self) -> None:
@@ -72,7 +72,11 @@ class Sweeper:
         for live in self._in_service():
             for node in _nodes_with_child(live):
                 child = ExecutionId(live.id.project, live.id.domain, node.child_name)
-                ended = await children.look(self._ports.admin, node.id, child)
+                try:
+                    ended = await children.look(self._ports.admin, node.id, child)
+                except SailplaneError as error:  # about this child; the others may be found
+                    log.warning("child_not_found_out", execution=str(child), reason=str(error))
+                    continue
                 if ended is not None:
                     self._post(live.id, ended)
 

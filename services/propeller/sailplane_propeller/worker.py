@@ -23,9 +23,12 @@ from sailplane_core.machine import (
     GraphBuilt,
     NodeState,
     Observation,
+    ReleaseReservation,
+    RemovePod,
     SignalSet,
     Started,
     TaskProgressed,
+    TerminateChild,
     end_parked,
     scopes,
 )
@@ -43,6 +46,8 @@ from .ports import PropellerPorts
 log = structlog.get_logger(__name__)
 
 EXECUTIONS_TOPIC = "executions"
+REMOVALS = (RemovePod, TerminateChild, ReleaseReservation)
+"""What is still to be done for executions that have ended."""
 DELIVERIES_AT_ONCE = 128
 
 
@@ -294,11 +299,21 @@ class Worker:
         if not stored.start.HasField("workflow_id"):
             return True
         live.is_parked = stored.is_parked
+        if stored.is_parked and stored.state.header.is_terminal:
+            live.namespace = stored.start.namespace
+            self._clear_up(live)
         if not stored.is_parked:
             if live.is_stale:
                 await self._recall(live)
             await self._enter(live, stored.start, stored.state)
         return False
+
+    def _clear_up(self, live: Live) -> None:
+        """Carry out what is left to do for a parked execution that was aborted: taking away, and nothing else."""
+        commands = self._left_over.pop(live.id, ())
+        removals = [command for command in commands if isinstance(command, REMOVALS)]
+        self.hand_out(live, removals)
+        self.drop_commands({records.command_id(live.id, command) for command in commands if command not in removals})
 
     async def _recall(self, live: Live) -> None:
         """Take up what was decided behind this copy's back: by another owner, or by a commit it never heard of.
@@ -317,10 +332,13 @@ class Worker:
         for node in _needed(state, commands):
             if node.graph_uri:
                 plan.generated[node.id] = Closure(await dynamic.load(self._ports.blobs, node.graph_uri))
+        earlier_layout = None
         if start.HasField("recover_from"):
             earlier = ExecutionId.of(start.recover_from)
-            state.earlier = await self._ports.store.read(lambda connection: records.load_earlier(connection, earlier))
-        live.loaded = Definition(start, state, plan)
+            state.earlier, earlier_layout = await self._ports.store.read(
+                lambda connection: records.load_earlier(connection, earlier, self._root_uri)
+            )
+        live.loaded = Definition(start, state, plan, earlier_layout)
         live.namespace = start.namespace
         self.entered(live)
         self._left_over.pop(live.id, None)

@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from flytekit import LaunchPlan, approve, conditional, map_task, task, workflow
+from flytekit import LaunchPlan, approve, conditional, current_context, map_task, task, workflow
 
 
 @task
@@ -50,6 +50,23 @@ def linger(name: str, marks: str) -> str:
 def numbers(n: int) -> list[int]:
     """Counts."""
     return list(range(n))
+
+
+@task
+def stepwise(marks: str) -> int:
+    """Gets one step further with each run, and is not done before it is permitted."""
+    checkpoint = current_context().checkpoint
+    done = int((checkpoint.read() or b"0").decode()) + 1
+    checkpoint.write(str(done).encode())
+    if not Path(marks, "permitted").exists():
+        raise ValueError("not permitted yet")
+    return done
+
+
+@workflow
+def resumed(marks: str) -> int:
+    """Goes on from a checkpoint."""
+    return stepwise(marks=marks)
 
 
 @workflow

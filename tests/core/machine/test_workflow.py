@@ -1,6 +1,8 @@
 """How an execution moves: order, retries, failure, abort, sub-workflows, and late or repeated observations."""
 
 import pytest
+from core.machine.language import Library
+from core.machine.run import Run
 from core.machine.world import FINAL, NOON, SYSTEM, USER, World, compiled, plan
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from sailplane_core.machine import (
     AbortRequested,
     BindingFailed,
     BindInputs,
+    InputsBound,
     LaunchPod,
     PodRemoved,
     RemovePod,
@@ -17,6 +20,7 @@ from sailplane_core.machine import (
     TaskEnded,
     TaskProgressed,
 )
+from sailplane_core.machine.walk import NESTING_MAX
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase, move_execution, move_node
 
 CHAIN = {"a": [], "b": ["a"], "c": ["b"]}
@@ -255,3 +259,18 @@ def test_any_graph_under_any_luck_ends_with_everything_accounted_for(data: st.Da
     if header.phase is ExecutionPhase.SUCCEEDED:
         assert set(world.phases().values()) == {"SUCCEEDED"}
         assert len(world.phases()) == size + 2
+
+
+def test_what_lies_too_deep_fails_and_does_not_break_the_engine() -> None:
+    library = Library()
+    for depth in range(NESTING_MAX + 1):
+        library.define(f"w{depth}", f"s: workflow w{depth + 1}")
+    library.define(f"w{NESTING_MAX + 1}", "a: task")
+    run = Run(library, "w0")
+    transition = run.see(Started())
+    while bound := [one for one in transition.commands if isinstance(one, BindInputs)]:
+        transition = run.see(*(InputsBound(one.node_id, one.attempt) for one in bound))
+    header = run.state.header
+    assert header.phase is ExecutionPhase.FAILED
+    assert header.failure is not None
+    assert header.failure.code == "NestedTooDeep"

@@ -175,7 +175,7 @@ async def test_what_another_has_decided_is_told_and_done_before_more_is_decided(
     one.worker.recall_events = recall
     version = (await stored(ports)).state.header.version
     one.worker.post(X, TaskEnded("b", 0, None))
-    await until(lambda: one.worker.live(X).definition.state.header.version > version)
+    await until(lambda: (now := one.worker.live(X).loaded) is not None and now.state.header.version > version)
     assert recalled == [(str(X), version)]
     assert ("x", LaunchPod("b", 0)) in one.handed
     intake.cancel()
@@ -254,8 +254,13 @@ async def test_a_parked_execution_can_be_aborted(ports: PropellerPorts) -> None:
     told = [
         queue_pb2.EventBatch.FromString(message.payload) for message in await ports.store.pending(records.EVENTS_TOPIC)
     ]
-    assert told[-1].events[0].workflow.phase == ExecutionPhase.ABORTED
+    *nodes, end = told[-1].events
+    assert [(event.node.id.node_id, event.node.phase) for event in nodes] == [("a", NodePhase.ABORTED)]
+    assert end.workflow.phase == ExecutionPhase.ABORTED
     intake.cancel()
+    again = engine(ports)
+    await again.worker.recover()
+    await until(lambda: again.handed == [("x", RemovePod("a", 0))])  # was not done yet
 
 
 async def test_an_execution_that_never_started_can_be_aborted_and_then_never_starts(ports: PropellerPorts) -> None:

@@ -123,6 +123,24 @@ def node(
     step.events.append(queue_pb2.Event(node=event))
 
 
+def parked_node_event(id: ExecutionId, node: NodeState, at: datetime) -> queue_pb2.Event:
+    """That a node was aborted whose graph cannot be asked: no more than its row says."""
+    event = event_pb2.NodeExecutionEvent(
+        id=identifier_pb2.NodeExecutionIdentifier(node_id=node.id, execution_id=id.to_message()),
+        producer_id=PRODUCER_ID,
+        phase=NodePhase.ABORTED.value,
+        occurred_at=timestamp(at),
+        reported_at=timestamp(at),
+        spec_node_id=node.spec_id,
+        event_version=EVENT_VERSION,
+    )
+    if node.scope:
+        event.parent_node_metadata.node_id = node.scope
+    if node.failure is not None:
+        event.error.CopyFrom(execution_error(node.failure))
+    return queue_pb2.Event(node=event)
+
+
 def _target_metadata(
     step: Step, node: NodeState, event: event_pb2.NodeExecutionEvent, catalog: bytes, job_spec_uri: str
 ) -> None:

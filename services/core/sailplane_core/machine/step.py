@@ -68,6 +68,7 @@ class Step:
         """The ids of changed nodes, by the scope they lie in."""
         self._held = len(state.holding)
         self._waiting = iter(state.waiting)
+        self._waiting_count = len(state.waiting)
         self._newly_waiting: deque[str] = deque()
 
     @cached_property
@@ -146,6 +147,10 @@ class Step:
             above = self.node(above).scope
         return above == scope
 
+    def depth(self, node: NodeState) -> int:
+        """How many nodes the node lies in."""
+        return sum(1 for _ in scopes.outwards(self.node, node)) - 1
+
     def upstream_left(self, scope: str, spec_id: str) -> int:
         """How many of a node's upstream nodes had not ended when this step last counted."""
         node_id = self.id_in(scope, spec_id)
@@ -164,6 +169,10 @@ class Step:
     def has_slot(self) -> bool:
         """Whether another node may run in parallel."""
         return not self.policies.max_parallelism or self._held < self.policies.max_parallelism
+
+    def is_anybody_waiting(self) -> bool:
+        """Whether a node is held back, which comes before any whose turn comes only now."""
+        return self._waiting_count > 0
 
     def next_waiting(self) -> NodeState | None:
         """The node that was held back longest; each is given once per step."""
@@ -189,6 +198,7 @@ class Step:
             self._changed_in.setdefault(node.scope, []).append(node.id)
         self.changed[node.id] = node
         self._held += int(node.holds_slot) - int(before is not None and before.holds_slot)
+        self._waiting_count += int(node.is_waiting) - int(before is not None and before.is_waiting)
         if node.is_item:
             self._items[node.scope] = self.items(node.scope).moved(before, node)
         if node.is_waiting and not (before is not None and before.is_waiting):

@@ -11,13 +11,19 @@ from sailplane_protos.core import workflow_pb2
 from ..failures import Failure, FailureKind
 from ..ids import END_NODE_ID
 from ..phases import NODE_DONE, ExecutionPhase, NodePhase, move_execution
-from . import deadlines, report
+from . import deadlines, lifecycle, report
 from .kinds import CONTAINERS, GRAPH_CONTAINERS, KINDS, PARALLEL_KINDS
 from .state import NodeKind, NodeState
 from .step import Step, kind_of
 
 AUTO_ABORTED = Failure("NodeAborted", "Some node execution failed, auto-abort.", FailureKind.USER, retryable=False)
 """Flyte's words for what happens to the other nodes when one fails."""
+
+NESTING_MAX = 100
+"""Nodes that a node may lie in: what a dynamic task that calls itself for ever comes to."""
+_NESTED_TOO_DEEP = Failure(
+    "NestedTooDeep", f"a node may lie in {NESTING_MAX} others at most", FailureKind.USER, retryable=False
+)
 
 
 def settle(step: Step) -> None:
@@ -87,7 +93,9 @@ def _begin(step: Step, node: NodeState) -> None:
         return
     queued = step.move(replace(node, inputs_uri=_inputs_uri(step, node)), NodePhase.QUEUED)
     report.node(step, queued, NodePhase.QUEUED)
-    if _is_counted(step, queued) and not step.has_slot():
+    if step.depth(queued) > NESTING_MAX:
+        lifecycle.fail(step, queued, _NESTED_TOO_DEEP)
+    elif _is_counted(step, queued) and (step.is_anybody_waiting() or not step.has_slot()):
         step.put(replace(queued, is_waiting=True, reason="waits for a place: max_parallelism nodes run"))
     else:
         _admit(step, queued)
