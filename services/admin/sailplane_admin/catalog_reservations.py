@@ -6,6 +6,7 @@ One row for each; whoever asks gets the one in force. It is the asker's if it wa
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
+from sailplane_core.durations import timedelta_of
 from sailplane_core.errors import InvalidRequest
 from sailplane_protos.datacatalog import datacatalog_pb2 as pb
 from sailplane_runtime.store.port import Transaction
@@ -75,7 +76,7 @@ def _key(id: pb.ReservationID) -> dict[str, str]:
 
 def _heartbeat(asked: Duration) -> timedelta:
     """What was asked for, within bounds; the longest one if nothing was."""
-    heartbeat = timedelta(seconds=asked.seconds, microseconds=asked.nanos // 1000)
+    heartbeat = timedelta_of(asked)
     if heartbeat < timedelta():
         raise InvalidRequest.invalid("heartbeat_interval", "it is negative")
     return min(heartbeat, HEARTBEAT_MAX) if heartbeat else HEARTBEAT_MAX

@@ -14,6 +14,7 @@ from datetime import timedelta
 from google.protobuf import duration_pb2
 from sailplane_protos.core import workflow_pb2
 
+from ..durations import timedelta_of
 from ..failures import Failure, FailureKind
 from . import retries
 from .commands import SetTimer, Timer
@@ -94,7 +95,7 @@ def _given(
     if not metadata.HasField(field):  # pyright: ignore[reportArgumentType]
         return None if default_s is None else timedelta(seconds=default_s)
     given: duration_pb2.Duration = getattr(metadata, field)
-    limit = timedelta(seconds=given.seconds, microseconds=given.nanos // 1000)
+    limit = timedelta_of(given)
     return limit if limit > timedelta() else None
 
 

@@ -1,7 +1,6 @@
 """Gate nodes: they wait for a while, for somebody's approval, or for a value that somebody gives."""
 
-from datetime import timedelta
-
+from ..durations import timedelta_of
 from ..failures import Failure
 from ..phases import NodePhase
 from . import lifecycle
@@ -16,8 +15,8 @@ def ready(step: Step, node: NodeState) -> None:
     running = lifecycle.run(step, node)
     gate = step.spec(running).gate_node
     if gate.WhichOneof("condition") == "sleep":
-        duration = timedelta(seconds=gate.sleep.duration.seconds, microseconds=gate.sleep.duration.nanos // 1000)
-        step.do(SetTimer(running.id, running.attempt, Timer.SLEEP, step.now + duration))
+        wakes_at = step.now + timedelta_of(gate.sleep.duration)
+        step.do(SetTimer(running.id, running.attempt, Timer.SLEEP, wakes_at))
     else:
         step.do(AwaitSignal(running.id, running.attempt))
 

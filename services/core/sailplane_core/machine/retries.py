@@ -12,6 +12,7 @@ from datetime import timedelta
 from google.protobuf import duration_pb2
 from sailplane_protos.core import tasks_pb2, workflow_pb2
 
+from ..durations import timedelta_of
 from ..failures import Failure, FailureKind
 from ..phases import TaskPhase
 from .state import NodeState, Policies
@@ -115,4 +116,4 @@ def is_interruptible(
 
 
 def _seconds(duration: duration_pb2.Duration) -> float:
-    return max(0.0, duration.seconds + duration.nanos / 1e9)
+    return max(0.0, timedelta_of(duration).total_seconds())
