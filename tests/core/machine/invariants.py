@@ -43,6 +43,7 @@ def check_state(plan: Plan, state: ExecutionState) -> None:
         _check_node(plan, state, node)
     if state.header.is_terminal:
         assert not state.active, f"the execution has ended, {sorted(state.active)} have not"
+        assert not state.removing, f"the execution has ended, {sorted(state.removing)} are being removed"
 
 
 def _check_node(plan: Plan, state: ExecutionState, node: NodeState) -> None:

@@ -89,7 +89,8 @@ class NodeState:
     array's item, -1 for every other node.
 
     `attempt` counts from 0 and fences observations; `attempt_started_at` is when its launch was decided. `removing` is
-    true from the moment its Pod or child execution shall go until it is gone. `is_waiting` says that it is held back
+    true from the moment its Pod or child execution shall go until it is gone; that Pod may be the attempt's before, as
+    long as the present one is not launched. `is_waiting` says that it is held back
     by the limit on parallel nodes, `holds_slot` that it counts there.
 
     Of an array, `size` is the number of items, -1 until it is known. Of a task that generated a graph, `graph_uri` is

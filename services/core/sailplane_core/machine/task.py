@@ -23,6 +23,7 @@ from .observations import (
     GraphRefused,
     LaunchFailed,
     NodeObservation,
+    PodRemoved,
     TaskEnded,
     TaskProgressed,
     TimerFired,
@@ -86,6 +87,12 @@ def comes_too_late(node: NodeState, seen: CacheLookedUp) -> bool:
     return not waits and not node.is_reserved
 
 
+def is_removed(node: NodeState, seen: PodRemoved) -> bool:
+    """Whether the Pod that was to go is gone: the present attempt's, or the one's before if that is not launched."""
+    has_pod = node.task_phase is not TaskPhase.UNDEFINED
+    return node.removing and seen.attempt == (node.attempt if has_pod else node.attempt - 1)
+
+
 def outputs(step: Step, node: NodeState) -> str:
     """Those that the attempt wrote, or its graph's end node."""
     return dynamic.outputs(step, node) if node.graph_uri else step.layout.outputs_uri(node.id, node.attempt)
@@ -127,7 +134,8 @@ def _begin_attempt(step: Step, node: NodeState) -> None:
 
 
 def _launch(step: Step, node: NodeState) -> None:
-    launched = replace(node, task_phase=TaskPhase.QUEUED, attempt_started_at=step.now)
+    # The launch comes after the removal of the Pod before it, so whoever waits for this one waits for both.
+    launched = replace(node, task_phase=TaskPhase.QUEUED, attempt_started_at=step.now, removing=False)
     step.put(launched)
     report.task(step, launched, TaskPhase.QUEUED)
     step.do(LaunchPod(node.id, node.attempt))
@@ -206,7 +214,7 @@ def _failed(step: Step, node: NodeState, failure: Failure, *, pod_lingers: bool)
     key = f"{step.start.id}/{node.id}/{node.attempt}"
     match retries.decide(policy, node, failure, key):
         case retries.Retry(node=again, pause=pause):
-            queued = step.move(again, NodePhase.QUEUED)
+            queued = step.move(replace(again, removing=pod_lingers), NodePhase.QUEUED)
             if pause > timedelta():
                 reason = f"attempt {again.attempt + 1} begins in {pause.total_seconds():.1f} s"
                 step.put(replace(queued, reason=reason))

@@ -227,7 +227,7 @@ def _reach(step: Step, scope: str, spec_id: str) -> None:
 
 
 def _leave_graph(step: Step, end: NodeState) -> None:
-    """A graph's end node has ended, and the graph with it."""
+    """A graph's end node has ended, and the graph with it; an execution that has its outputs ends in `workflow.py`."""
     if end.phase is NodePhase.SUCCEEDED:
         if end.scope:
             container = step.node(end.scope)

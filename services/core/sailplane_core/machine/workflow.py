@@ -100,7 +100,7 @@ def _observe(step: Step, seen: Observation) -> None:
             for node in step.active_gates():
                 gate.signal_set(step, node, signal_id)
         case TimerFired(timer=Timer.WORKFLOW):
-            if step.header.phase in (ExecutionPhase.RUNNING, ExecutionPhase.SUCCEEDING):
+            if step.header.phase in (ExecutionPhase.RUNNING, ExecutionPhase.SUCCEEDING) and _results(step) is None:
                 walk.fail_execution(step, deadlines.workflow_expired(step), "")
         case ChildEnded():
             node = step.find(seen.node_id)
@@ -126,9 +126,11 @@ def _observe_node(step: Step, node: NodeState, seen: NodeObservation) -> None:
                 walk.end_too_late(step, node, deadlines.node_expired(step, node), NodePhase.TIMED_OUT)
         case CacheLookedUp(is_reserved=True) if task.comes_too_late(node, seen):
             step.do(ReleaseReservation(node.id, seen.attempt))
+        case PodRemoved() if task.is_removed(node, seen):
+            walk.removed(step, node)
         case _ if node.attempt != seen.attempt:
             pass
-        case PodRemoved() | ChildGone() if node.removing:
+        case ChildGone() if node.removing:
             walk.removed(step, node)
         case _ if node.is_terminal:
             pass
@@ -164,14 +166,19 @@ def _aborted(seen: AbortRequested) -> Failure:
     return Failure("ExecutionAborted", seen.cause, FailureKind.USER, retryable=False)
 
 
+def _results(step: Step) -> NodeState | None:
+    """The end node, once the execution has its outputs."""
+    end = step.find(END_NODE_ID)
+    return end if end is not None and end.phase is NodePhase.SUCCEEDED else None
+
+
 def _conclude(step: Step) -> None:
     """An execution that is on its way out has ended when no Pod or child of it is left."""
     match step.header.phase:
         case ExecutionPhase.SUCCEEDING | ExecutionPhase.FAILING | ExecutionPhase.ABORTING if step.removals_left():
             pass
         case ExecutionPhase.SUCCEEDING:
-            end = step.find(END_NODE_ID)
-            if end is not None and end.phase is NodePhase.SUCCEEDED:
+            if (end := _results(step)) is not None:
                 _end(step, ExecutionPhase.SUCCEEDED, output_uri=end.outputs_uri)
         case ExecutionPhase.FAILING:
             if _is_cleaned_up(step):
