@@ -97,9 +97,14 @@ async def _put(tools: Tools, key: CatalogKey, artifact: datacatalog_pb2.Artifact
 async def release(tools: Tools, live: Live, command: Command) -> Observation | None:
     """`ReleaseReservation`. One that cannot be found any more expires by itself."""
     node = None if live.is_parked else live.definition.state.nodes.get(command.node_id)
-    if node is not None:
-        key, _ = _key(live, node, await inputs.bind(tools.literals, live.definition, node))
-        await tools.ports.admin.catalog.release(key, _owner(live.id, node))
+    if node is None:
+        return None
+    try:
+        bound = await inputs.bind(tools.literals, live.definition, node)
+    except NotFound:
+        return None
+    key, _ = _key(live, node, bound)
+    await tools.ports.admin.catalog.release(key, _owner(live.id, node))
     return None
 
 

@@ -38,16 +38,11 @@ class Inspection:
         after, limit = _decode_token(request.token), _page_size(request.limit)
         answer = await self._ports.store.read(lambda connection: _state(connection, id, after, limit))
         if not request.token:
-            pending = await self._ports.store.pending(records.COMMANDS_TOPIC)
-            for message in pending:
-                if message.key == str(id):
-                    command = records.read_command(message)
-                    answer.commands.add(
-                        command_id=message.id,
-                        kind=type(command).__name__,
-                        node_id=command.node_id,
-                        attempt=command.attempt,
-                    )
+            for message in await self._ports.store.pending(records.COMMANDS_TOPIC, str(id)):
+                command = records.read_command(message)
+                answer.commands.add(
+                    command_id=message.id, kind=type(command).__name__, node_id=command.node_id, attempt=command.attempt
+                )
         return answer
 
     async def ListParked(self, request: service_pb2.ListParkedRequest, context: Any) -> service_pb2.ListParkedResponse:

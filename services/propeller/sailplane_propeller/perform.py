@@ -114,8 +114,7 @@ class Performers:
     async def _in_turn(self, live: Live, command: Command, before: "asyncio.Task[None] | None") -> None:
         if before is not None:
             await asyncio.wait([before])
-        async with self._places:
-            seen = await self._until_done(live, command)
+        seen = await self._until_done(live, command)
         id = records.command_id(live.id, command)
         if seen is None:
             await self._ports.store.confirm([id])
@@ -123,12 +122,16 @@ class Performers:
             self._post(live.id, seen, id)
 
     async def _until_done(self, live: Live, command: Command) -> Observation | None:
-        """Carry a command out, waiting for what is unavailable; an error that stays becomes a failed attempt."""
+        """Carry a command out, waiting for what is unavailable; an error that stays becomes a failed attempt.
+
+        Whoever waits gives his place to others: what they ask for may be at hand.
+        """
         delay_s, tries = self._ports.settings.retry_delay_s, 0
         while True:
             try:
-                await self._ports.turns.next()
-                return await self._perform(live, command)
+                async with self._places:
+                    await self._ports.turns.next()
+                    return await self._perform(live, command)
             except (Unavailable, LimitReached) as error:
                 log.warning("command_waits", execution=str(live.id), command=repr(command), reason=str(error))
             except Exception as error:  # one attempt suffers, not the engine

@@ -26,6 +26,8 @@ class Timers:
         self._post = post
         self._next: list[tuple[datetime, str, ExecutionId, SetTimer]] = []
         self._of_execution: dict[ExecutionId, set[str]] = {}
+        self._dropped = 0
+        """How many of `_next` nobody waits for any more, at most: they are swept out when they are more than half."""
         self._changed = asyncio.Event()
 
     def start(self, live: Live, timer: SetTimer) -> None:
@@ -40,7 +42,13 @@ class Timers:
 
     def forget(self, id: ExecutionId) -> set[str]:
         """Drop what an execution that is out of service waits for; the ids of its commands."""
-        return self._of_execution.pop(id, set())
+        dropped = self._of_execution.pop(id, set())
+        self._dropped += len(dropped)
+        if self._dropped > len(self._next) // 2:
+            self._next = [entry for entry in self._next if entry[1] in self._of_execution.get(entry[2], ())]
+            heapq.heapify(self._next)
+            self._dropped = 0
+        return dropped
 
     async def run(self) -> None:
         """Fire for ever."""

@@ -254,3 +254,12 @@ async def test_what_is_reserved_is_extended_while_the_node_is_active(tmp_path: P
     extending.cancel()
     assert while_active == 1 + 3
     assert work.catalog.reserved == while_active
+
+
+async def test_a_reservation_whose_inputs_are_gone_is_left_to_expire(tmp_path: Path) -> None:
+    work = await begun(tmp_path, serial=True)
+    await work.look_up()
+    await work.tools.ports.blobs.delete(work.live.definition.start.inputs_uri)
+    fresh = replace(work.tools, literals=Literals(work.tools.ports.blobs))
+    assert await cached_tasks.release(fresh, work.live, ReleaseReservation("n0", 0)) is None
+    assert len(work.catalog.owners) == 1
