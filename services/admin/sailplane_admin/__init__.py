@@ -14,7 +14,12 @@ description_entities
 executions, node_executions,  what was started, and how far it has come
 task_executions
 execution_orders            what propeller is told of executions
-events                      what propeller tells of them (`event_rows`, `event_data`: rows and blobs behind it)
+lineage                     executions that nodes start: parents are told of ends, orphans are ended
+signals                     values that gates wait for
+events                      what propeller tells of them (`event_rows`, `external_resources`, `event_data`: rows and
+                            blobs behind it)
+catalog, catalog_lists,     what tasks have made, so that it need not be made again; who makes it now
+catalog_reservations
 changes                     who is woken when one of them has changed
 execution_data, data_proxy  inputs and outputs, signed URLs, and data by `flyte://` URL
 listing, paging             filters, sort keys and pages, the same for every list

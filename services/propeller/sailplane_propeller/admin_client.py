@@ -20,7 +20,7 @@ MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 
 
 class AdminClient:
-    """Implements `DefinitionSource`, `ExecutionSource` and `dynamic.Registry` with admin's own RPCs."""
+    """Implements `AdminPort` with admin's own RPCs."""
 
     def __init__(self, channel: aio.Channel) -> None:
         self._channel = channel

@@ -13,9 +13,6 @@ from sailplane_protos.admin import launch_plan_pb2
 from sailplane_protos.core import compiler_pb2, dynamic_job_pb2, interface_pb2
 from sailplane_runtime.threads import inline_or_thread
 
-JOB_BYTES_MAX = 64 * 1024 * 1024
-"""A larger job fails its node. 50,000 nodes of one task take some 10 MiB."""
-
 
 class Registry(Protocol):
     """What is registered, which a job may refer to: admin."""
@@ -36,12 +33,13 @@ async def build(
     interface: interface_pb2.TypedInterface,
     job_uri: str,
     closure_uri: str,
-    job_bytes_max: int = JOB_BYTES_MAX,
+    job_bytes_max: int,
 ) -> compiler_pb2.CompiledWorkflowClosure | Failure:
     """Compile the job at `job_uri` as workflow `id`, and store the closure; what is wrong with it is the user's fault.
 
-    `interface` is that of the dynamic task. Doing it again stores the same closure again: what is stored already is
-    not trusted, because the task's own code could have written it. Raises `Unavailable`.
+    `interface` is that of the dynamic task, and `job_bytes_max` what its job may have. Doing it again stores the same
+    closure again: what is stored already is not trusted, because the task's own code could have written it. Raises
+    `Unavailable`.
     """
     job = await _job_at(blobs, job_uri, job_bytes_max)
     if isinstance(job, Failure):

@@ -68,7 +68,7 @@ class PropellerSettings:
     """Between two looks whether somebody else has computed what a node waits for."""
 
     graph_bytes_max: int = 64 * 1024 * 1024
-    """The largest graph that a dynamic task may generate."""
+    """The largest graph that a dynamic task may generate. 50,000 nodes of one task take some 10 MiB."""
 
     offload_min_mib: int = 10
     """Outputs of at least this size are stored apart by flytekit, beside `outputs.pb`; 0: none is. Flyte's default."""

@@ -13,6 +13,7 @@ from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import EntityId, ResourceType
 from sailplane_core.layout import Layout
 from sailplane_propeller import dynamic
+from sailplane_propeller.ports import PropellerSettings
 from sailplane_protos.admin import launch_plan_pb2
 from sailplane_protos.core import compiler_pb2, dynamic_job_pb2, interface_pb2
 from sailplane_runtime.blobs.files import FileBlobs
@@ -21,6 +22,7 @@ from sailplane_runtime.clock import SystemClock
 from sailplane_runtime.threads import INLINE_BYTES_MAX
 
 ID = core.workflow_id(X, "n0", 0)
+GRAPH_BYTES_MAX = PropellerSettings().graph_bytes_max
 PLAN = EntityId(ResourceType.LAUNCH_PLAN, "p", "development", "plan", "1")
 
 
@@ -64,13 +66,13 @@ class Node:
         await self.blobs.put(self.layout.futures_uri("n0", 0), data)
 
     async def build(
-        self, declared: interface_pb2.TypedInterface = TO_INT, job_bytes_max: int = dynamic.JOB_BYTES_MAX
+        self, declared: interface_pb2.TypedInterface = TO_INT, job_bytes_max: int = GRAPH_BYTES_MAX
     ) -> compiler_pb2.CompiledWorkflowClosure | Failure:
         """What the engine does next."""
         job_uri, closure_uri = self.layout.futures_uri("n0", 0), self.layout.dynamic_closure_uri("n0", 0)
         return await dynamic.build(self.blobs, self.admin, ID, declared, job_uri, closure_uri, job_bytes_max)
 
-    async def refusal(self, job_bytes_max: int = dynamic.JOB_BYTES_MAX) -> str:
+    async def refusal(self, job_bytes_max: int = GRAPH_BYTES_MAX) -> str:
         """Why the job cannot be walked: always the user's fault, and nothing is stored."""
         failure = await self.build(job_bytes_max=job_bytes_max)
         assert isinstance(failure, Failure)
