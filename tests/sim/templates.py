@@ -9,7 +9,7 @@ from sailplane_protos.core import workflow_pb2 as core_pb2
 
 from .workflows import Array, Branch, Drawing, Gate, Graph, Node, Ref, Source, Task
 
-TIMEOUT_S = 7200
+TIMEOUT_S = 2700
 """Of a task that may hang: longer than everything else takes together."""
 PROJECT, DOMAIN, VERSION = "p", "development", "1"
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)

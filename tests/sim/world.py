@@ -46,8 +46,8 @@ from .workflows import Drawing, Graph, draw
 S = TypeVar("S", Admin, Propeller)
 
 STEPS_MAX = 400_000
-REST_S_MAX = 24 * 3600.0
-"""Within this much simulated time everything ends: two timeouts of two hours, thrice, and what the faults cost."""
+REST_S_MAX = 12 * 3600.0
+"""Within this much simulated time everything ends: two timeouts of 45 minutes, thrice, and what the faults cost."""
 LOOK_EVERY_S = 30.0
 SWEEP_INTERVAL_S = 60.0
 STRAYS_S_MAX = 5 * SWEEP_INTERVAL_S
@@ -221,7 +221,7 @@ class World:
             if self.faults.strikes("restart"):
                 self._restart()
             if self.faults.strikes("clock"):
-                self.clock.advance(self.chance.uniform(1.0, 600.0))
+                self.clock.advance(self.chance.uniform(1.0, 100.0))
                 self.record("time leapt")
             if self.faults.strikes("stall"):
                 await self._stall()
