@@ -1,12 +1,13 @@
 """Tasks whose outputs are cached: looking them up, keeping them, and letting one of several compute."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
 from sailplane_core.catalog_keys import CatalogKey, cache_policy, catalog_key
-from sailplane_core.errors import AlreadyExists, InvalidRequest, InvariantBroken, NotFound, SailplaneError
+from sailplane_core.errors import AlreadyExists, InvalidRequest, InvariantBroken, NotFound
 from sailplane_core.failures import Failure
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import (
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 HEARTBEAT = timedelta(seconds=5)
 """Between two extensions of a reservation; a propeller that is silent for three loses it."""
+EXTENSIONS_AT_ONCE = 64
 
 TASK_VERSION = "task-version"
 EXECUTION_PROJECT, EXECUTION_DOMAIN, EXECUTION_NAME = "exec-project", "exec-domain", "execution-name"
@@ -101,7 +103,7 @@ async def release(tools: Tools, live: Live, command: Command) -> Observation | N
         return None
     try:
         bound = await inputs.bind(tools.literals, live.definition, node)
-    except NotFound:
+    except (NotFound, InvalidRequest):
         return None
     key, _ = _key(live, node, bound)
     await tools.ports.admin.catalog.release(key, _owner(live.id, node))
@@ -114,29 +116,51 @@ class Reservations:
     def __init__(self, tools: Tools, in_service: Callable[[], Sequence[Live]]) -> None:
         self._tools = tools
         self._in_service = in_service
+        self._places = asyncio.Semaphore(EXTENSIONS_AT_ONCE)
+        self._under_way: dict[tuple[ExecutionId, str], asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Extend for ever."""
         clock = self._tools.ports.clock
-        while True:
-            await clock.sleep_until(clock.now() + HEARTBEAT)
-            for live in self._in_service():
-                for node in _reserved(live):
-                    await self._extend(live, node)
-
-    async def _extend(self, live: Live, node: NodeState) -> None:
         try:
-            key, _ = _key(live, node, await inputs.bind(self._tools.literals, live.definition, node))
-            await self._tools.ports.admin.catalog.reserve(key, _owner(live.id, node), HEARTBEAT)
-        except SailplaneError as error:
-            log.warning("reservation_not_extended", execution=str(live.id), node=node.id, reason=str(error))
+            while True:
+                await clock.sleep_until(clock.now() + HEARTBEAT)
+                for live in self._in_service():
+                    for node_id in _reserved(live):
+                        self._begin(live, node_id)
+        finally:
+            for extension in self._under_way.values():
+                extension.cancel()
+
+    def _begin(self, live: Live, node_id: str) -> None:
+        """Extend one beside the others: if one hangs, they must not lose theirs."""
+        key = live.id, node_id
+        if key not in self._under_way:
+            self._under_way[key] = extension = asyncio.create_task(self._extend(live, node_id))
+            extension.add_done_callback(lambda _: self._under_way.pop(key, None))
+
+    async def _extend(self, live: Live, node_id: str) -> None:
+        try:
+            async with self._places:
+                definition = live.definition
+                node = definition.state.nodes[node_id]
+                key, _ = _key(live, node, await inputs.bind(self._tools.literals, definition, node))
+                if _is_reserved(live, node_id):  # or it would be taken anew after it was given back
+                    await self._tools.ports.admin.catalog.reserve(key, _owner(live.id, node), HEARTBEAT)
+        except Exception as error:
+            log.warning("reservation_not_extended", execution=str(live.id), node=node_id, reason=str(error))
 
 
-def _reserved(live: Live) -> list[NodeState]:
+def _reserved(live: Live) -> list[str]:
+    """The nodes that hold a reservation, in order of their ids."""
     if live.loaded is None or live.is_parked:
         return []
-    state = live.loaded.state
-    return [state.nodes[node_id] for node_id in state.active if state.nodes[node_id].is_reserved]
+    return sorted(node_id for node_id in live.loaded.state.active if _is_reserved(live, node_id))
+
+
+def _is_reserved(live: Live, node_id: str) -> bool:
+    node = live.definition.state.nodes[node_id]
+    return node.is_reserved and not node.is_terminal
 
 
 def _key(live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> tuple[CatalogKey, bool]:

@@ -23,7 +23,7 @@ from sailplane_core.machine import (
 from sailplane_core.phases import NodePhase
 from sailplane_core.plan import Closure, Plan
 from sailplane_core.ports import BlobStore, PodLauncher, Queue
-from sailplane_propeller import cached_tasks, records
+from sailplane_propeller import cached_tasks, inputs, records
 from sailplane_propeller.inputs import Literals
 from sailplane_propeller.live import Definition, Live
 from sailplane_propeller.pods import PodNames
@@ -263,3 +263,40 @@ async def test_a_reservation_whose_inputs_are_gone_is_left_to_expire(tmp_path: P
     fresh = replace(work.tools, literals=Literals(work.tools.ports.blobs))
     assert await cached_tasks.release(fresh, work.live, ReleaseReservation("n0", 0)) is None
     assert len(work.catalog.owners) == 1
+
+
+async def test_an_extension_that_hangs_costs_no_other_its_own_and_none_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = Admin()
+    lives = [(await begun(tmp_path / name, name, admin, serial=True)) for name in ("hangs", "ends", "goes on")]
+    for work in lives:
+        work.live.definition.state.replace(replace(work.node, is_reserved=True))
+    first, ends, goes_on = lives
+    bind, asked, hangs = inputs.bind, list[str](), asyncio.Event()
+
+    async def bind_slowly(literals: Literals, definition: Definition, node: NodeState) -> literals_pb2.LiteralMap:
+        if definition is first.live.definition:
+            await hangs.wait()
+        bound = await bind(literals, definition, node)
+        if definition is ends.live.definition:
+            definition.state.replace(replace(node, phase=NodePhase.SUCCEEDED))
+        return bound
+
+    async def reserve(key: CatalogKey, owner_id: str, heartbeat: timedelta) -> str:
+        asked.append(owner_id)
+        return owner_id
+
+    monkeypatch.setattr(inputs, "bind", bind_slowly)
+    monkeypatch.setattr(admin.catalog, "reserve", reserve)
+    extending = asyncio.create_task(
+        cached_tasks.Reservations(goes_on.tools, lambda: [work.live for work in lives]).run()
+    )
+    for _ in range(3):
+        await asyncio.sleep(0)
+        goes_on.clock.advance(cached_tasks.HEARTBEAT.total_seconds())
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+    extending.cancel()
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
