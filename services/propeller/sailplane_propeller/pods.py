@@ -82,9 +82,10 @@ def _previous_checkpoint(definition: Definition, layout: Layout, node: NodeState
     if definition.earlier_layout is None:
         return ""
     earlier = definition.state.earlier.get(scopes.path_to(definition.state.nodes.__getitem__, node))
-    if earlier is None or earlier.task_phase is TaskPhase.UNDEFINED:
+    if earlier is None:
         return ""
-    return definition.earlier_layout.checkpoint_uri(earlier.id, earlier.attempt)
+    last = earlier.attempt - 1 if earlier.task_phase is TaskPhase.UNDEFINED else earlier.attempt
+    return definition.earlier_layout.checkpoint_uri(earlier.id, last) if last >= 0 else ""
 
 
 @dataclass(frozen=True, slots=True)

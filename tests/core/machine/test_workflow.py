@@ -10,6 +10,7 @@ from sailplane_core.errors import InvariantBroken
 from sailplane_core.failures import Failure
 from sailplane_core.machine import (
     AbortRequested,
+    ArrayOpened,
     BindingFailed,
     BindInputs,
     InputsBound,
@@ -19,6 +20,7 @@ from sailplane_core.machine import (
     Started,
     TaskEnded,
     TaskProgressed,
+    end_parked,
 )
 from sailplane_core.machine.walk import NESTING_MAX
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase, move_execution, move_node
@@ -274,3 +276,17 @@ def test_what_lies_too_deep_fails_and_does_not_break_the_engine() -> None:
     assert header.phase is ExecutionPhase.FAILED
     assert header.failure is not None
     assert header.failure.code == "NestedTooDeep"
+
+
+def test_the_end_of_a_parked_execution_is_told_of_every_node_that_is_shown() -> None:
+    library = Library()
+    library.define("inner", "a: task")
+    library.define("w", "m: array size=1\n  s: workflow inner\nn: array size=1\n  t: task")
+    run = Run(library, "w")
+    run.see(Started())
+    run.see(ArrayOpened("m", 0, 1), ArrayOpened("n", 0, 1))
+    run.see(InputsBound("m-0-n0", 0))
+    *nodes, end = end_parked(run.state, AbortRequested("enough", ""), NOON).events
+    assert [event.node.id.node_id for event in nodes] == ["m", "m-0-n0", "m-0-n0-0-a", "n"]
+    assert {event.node.phase for event in nodes} == {NodePhase.ABORTED}
+    assert end.workflow.phase == ExecutionPhase.ABORTED

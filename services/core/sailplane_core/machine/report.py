@@ -80,6 +80,11 @@ def _node_execution_id(step: Step, node: NodeState) -> identifier_pb2.NodeExecut
     return identifier_pb2.NodeExecutionIdentifier(node_id=node.id, execution_id=step.start.id.to_message())
 
 
+def is_told(node: NodeState) -> bool:
+    """Whether admin knows it as a node: of an array's items only those in which other nodes lie."""
+    return not node.is_item or node.kind is NodeKind.SUBWORKFLOW
+
+
 def node(
     step: Step,
     node: NodeState,
@@ -92,8 +97,8 @@ def node(
     """A node entered a phase, at `at` or now. An array's items are told as parts of its task execution instead."""
     if node.is_item:
         _item(step, node, _AS_TASK_PHASE[phase], failure=node.failure)
-        if node.kind is not NodeKind.SUBWORKFLOW:
-            return
+    if not is_told(node):
+        return
     event = event_pb2.NodeExecutionEvent(
         id=_node_execution_id(step, node),
         producer_id=PRODUCER_ID,

@@ -83,7 +83,7 @@ def end_parked(state: ExecutionState, seen: AbortRequested, now: datetime) -> Tr
         *(removals[node.kind](node.id, node.attempt) for node in active if node.kind in removals),
         *(ReleaseReservation(node.id, node.attempt) for node in active if node.is_reserved),
     )
-    ends = [report.parked_node_event(state.start.id, node, now) for node in nodes.values() if not node.is_item]
+    ends = [report.parked_node_event(state.start.id, node, now) for node in nodes.values() if report.is_told(node)]
     end = report.execution_event(state.start.id, ExecutionPhase.ABORTED, now, failure=failure)
     return Transition(header, nodes, {}, commands, (*ends, end), is_empty=False)
 
