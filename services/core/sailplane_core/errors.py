@@ -161,5 +161,9 @@ class Unavailable(SailplaneError):
         super().__init__(f"{what} is not available, try again")
 
 
+class Malfunction(Unavailable):
+    """Something we depend on failed by a fault of its own: the next try may succeed, or all may fail alike."""
+
+
 class InvariantBroken(Exception):
     """A bug of ours: a state that cannot be, was. Whoever meets it parks the work with its evidence and goes on."""

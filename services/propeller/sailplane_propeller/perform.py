@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import structlog
-from sailplane_core.errors import InvalidRequest, LimitReached, Unavailable
+from sailplane_core.errors import InvalidRequest, LimitReached, Malfunction, Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import (
@@ -132,14 +132,14 @@ class Performers:
                 async with self._places:
                     await self._ports.turns.next()
                     return await self._perform(live, command)
-            except (Unavailable, LimitReached) as error:
-                log.warning("command_waits", execution=str(live.id), command=repr(command), reason=str(error))
             except Exception as error:  # one attempt suffers, not the engine
-                log.exception("command_failed", execution=str(live.id), command=repr(command))
-                tries += 1
-                given_up = _gave_up(command, error, tries)
-                if given_up is not None:
-                    return given_up
+                if isinstance(error, (Unavailable, LimitReached)) and not isinstance(error, Malfunction):
+                    log.warning("command_waits", execution=str(live.id), command=repr(command), reason=str(error))
+                else:
+                    log.exception("command_failed", execution=str(live.id), command=repr(command))
+                    tries += 1
+                    if (given_up := _gave_up(command, error, tries)) is not None:
+                        return given_up
             await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
             delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
 

@@ -41,6 +41,7 @@ CODES: dict[type[errors.SailplaneError], StatusCode] = {
     errors.Unimplemented: StatusCode.UNIMPLEMENTED,
     errors.StaleVersion: StatusCode.ABORTED,
     errors.Unavailable: StatusCode.UNAVAILABLE,
+    errors.Malfunction: StatusCode.UNAVAILABLE,
 }
 """Every class by itself, so that a new one is a decision and not an accident."""
 
@@ -80,23 +81,19 @@ def internal_status(id: str) -> Status:
 
 
 _TRIED_AGAIN = frozenset(
-    {
-        StatusCode.ABORTED,
-        StatusCode.CANCELLED,
-        StatusCode.DATA_LOSS,
-        StatusCode.DEADLINE_EXCEEDED,
-        StatusCode.INTERNAL,
-        StatusCode.UNAVAILABLE,
-        StatusCode.UNKNOWN,
-    }
+    {StatusCode.ABORTED, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED, StatusCode.UNAVAILABLE}
 )
-"""What a call may end with although nothing is wrong with the request."""
+"""What a call may end with although nothing is wrong with the request, nor with the service."""
+_FAULTS = frozenset({StatusCode.DATA_LOSS, StatusCode.INTERNAL, StatusCode.UNKNOWN})
+"""What a call ends with by a fault of the service."""
 
 
 def error_of(code: StatusCode, message: str, *, asked: str, kind: str, id: str) -> errors.SailplaneError:
     """What the status of a call of ours means. `asked` is the service that was called, `kind` and `id` about what."""
     if code in _TRIED_AGAIN:
         return errors.Unavailable(f"{asked} ({code.name}: {message})")
+    if code in _FAULTS:
+        return errors.Malfunction(f"{asked} ({code.name}: {message})")
     match code:
         case StatusCode.INVALID_ARGUMENT:
             return errors.InvalidRequest(message)

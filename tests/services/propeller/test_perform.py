@@ -4,16 +4,33 @@ import asyncio
 from dataclasses import replace
 from typing import Any, cast
 
-from sailplane_core.errors import Unavailable
+import pytest
+from core.machine.world import compiled, workflow_id
+from sailplane_core.errors import Malfunction, Unavailable
 from sailplane_core.ids import ExecutionId
-from sailplane_core.machine import Observation, PodRemoved, RemovePod
+from sailplane_core.machine import (
+    CacheLookedUp,
+    ExecutionState,
+    LookUpCache,
+    NodeKind,
+    NodeState,
+    Observation,
+    PodRemoved,
+    RemovePod,
+)
+from sailplane_core.phases import NodePhase
+from sailplane_core.plan import Plan
+from sailplane_propeller import perform, records
 from sailplane_propeller.inputs import Literals
-from sailplane_propeller.live import Live
+from sailplane_propeller.live import Definition, Live
 from sailplane_propeller.perform import Performers
 from sailplane_propeller.pods import PodNames
 from sailplane_propeller.ports import PropellerPorts, PropellerSettings
 from sailplane_propeller.timers import Timers
 from sailplane_propeller.tools import Tools
+from sailplane_protos.core import catalog_pb2, compiler_pb2
+from sailplane_protos.propeller import queue_pb2
+from sailplane_runtime.clock import ManualClock
 from services.propeller.conftest import X
 
 Y = ExecutionId("p", "development", "y")
@@ -49,3 +66,34 @@ async def test_a_command_that_waits_keeps_no_other_from_being_done(ports: Propel
         assert await posted.get() == (Y, PodRemoved("a", 0))
     assert launcher.asked == ["x-a-0", "y-a-0"]
     await performers.close([stuck, fine])
+
+
+async def test_a_service_that_fails_by_its_own_fault_is_not_asked_for_ever(
+    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, posted = list[str](), asyncio.Queue[Observation]()
+
+    async def fail(tools: Tools, live: Live, node: NodeState) -> Observation | None:
+        asked.append(node.id)
+        raise Malfunction("the catalog")
+
+    monkeypatch.setitem(cast("dict[Any, Any]", perform.HANDS), LookUpCache, fail)
+    clock = cast("ManualClock", ports.clock)
+    start = queue_pb2.Start(workflow_id=workflow_id("chain").to_message())
+    state = ExecutionState(records.start_info(X, start, "file:///blobs", ports.settings))
+    state.replace(NodeState("a", "a", "", NodeKind.TASK, phase=NodePhase.QUEUED))
+    closure = compiler_pb2.CompiledWorkflowClosure(primary=compiled("chain", {"a": []}))
+    live = Live(X, loaded=Definition(start, state, Plan(closure)))
+    performers = Performers(
+        Tools(ports, Literals(ports.blobs), PodNames()),
+        Timers(clock, lambda id, seen, command_id: None),
+        lambda id, seen, command_id: posted.put_nowait(seen),
+        lambda live: None,
+    )
+    performers.hand_out(live, [LookUpCache("a", 0)])
+    async with asyncio.timeout(5):
+        while posted.empty():
+            await asyncio.sleep(0.001)
+            clock.advance(ports.settings.retry_delay_s_max)
+    assert posted.get_nowait() == CacheLookedUp("a", 0, catalog_pb2.CACHE_LOOKUP_FAILURE)
+    assert asked == ["a"] * perform.TRIES_MAX

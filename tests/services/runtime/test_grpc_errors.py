@@ -30,6 +30,8 @@ def test_every_status_means_something(code: StatusCode) -> None:
     faultless = {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED}
     faultless |= {StatusCode.CANCELLED, StatusCode.DATA_LOSS, StatusCode.ABORTED}
     assert isinstance(error, errors.Unavailable) is (code in faultless)
+    at_fault = {StatusCode.INTERNAL, StatusCode.UNKNOWN, StatusCode.DATA_LOSS}
+    assert isinstance(error, errors.Malfunction) is (code in at_fault)
 
 
 def test_what_is_too_large_for_a_message_never_fits() -> None:
