@@ -39,6 +39,7 @@ class Propeller:
         self._worker.hand_out = self._performers.hand_out
         self._worker.entered = self._entered
         self._worker.left = self._left
+        self._worker.ended = lambda live, node_ids: self._timers.forget_nodes(live.id, node_ids)
         self._worker.recall_events = self._relay.recall
         self._tasks: list[asyncio.Task[None]] = []
 

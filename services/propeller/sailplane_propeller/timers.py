@@ -6,7 +6,7 @@ again. It is kept here apart from the commands that are carried out now: it may 
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,9 @@ from sailplane_core.ports import Clock
 from . import records
 from .live import Live
 
+_Entry = tuple[datetime, str, ExecutionId, SetTimer]
+"""When it is due, its command's id, and what it is about."""
+
 
 class Timers:
     """All timers of the executions in service, the next one first."""
@@ -24,8 +27,9 @@ class Timers:
     def __init__(self, clock: Clock, post: Callable[[ExecutionId, Observation, str], None]) -> None:
         self._clock = clock
         self._post = post
-        self._next: list[tuple[datetime, str, ExecutionId, SetTimer]] = []
-        self._of_execution: dict[ExecutionId, set[str]] = {}
+        self._next: list[_Entry] = []
+        self._waiting: dict[ExecutionId, dict[str, set[str]]] = {}
+        """The ids of the timers that somebody waits for, by execution and node."""
         self._dropped = 0
         """How many of `_next` nobody waits for any more, at most: they are swept out when they are more than half."""
         self._changed = asyncio.Event()
@@ -33,7 +37,7 @@ class Timers:
     def start(self, live: Live, timer: SetTimer) -> None:
         """Tell the execution when the time has come."""
         command_id = records.command_id(live.id, timer)
-        known = self._of_execution.setdefault(live.id, set())
+        known = self._waiting.setdefault(live.id, {}).setdefault(timer.node_id, set())
         if command_id not in known:
             known.add(command_id)
             heapq.heappush(self._next, (timer.at, command_id, live.id, timer))
@@ -42,13 +46,26 @@ class Timers:
 
     def forget(self, id: ExecutionId) -> set[str]:
         """Drop what an execution that is out of service waits for; the ids of its commands."""
-        dropped = self._of_execution.pop(id, set())
+        return self._drop(self._waiting.pop(id, {}).values())
+
+    def forget_nodes(self, id: ExecutionId, node_ids: Iterable[str]) -> set[str]:
+        """The same for nodes that have ended, in an execution that goes on."""
+        waiting = self._waiting.get(id, {})
+        return self._drop([waiting.pop(node_id, set()) for node_id in node_ids])
+
+    def _drop(self, ids: Iterable[set[str]]) -> set[str]:
+        dropped = set[str]().union(*ids)
         self._dropped += len(dropped)
         if self._dropped > len(self._next) // 2:
-            self._next = [entry for entry in self._next if entry[1] in self._of_execution.get(entry[2], ())]
+            self._next = [entry for entry in self._next if entry[1] in self._ids_beside(entry)]
             heapq.heapify(self._next)
             self._dropped = 0
         return dropped
+
+    def _ids_beside(self, entry: _Entry) -> set[str]:
+        """What is waited for about the node of this timer."""
+        _, _, id, timer = entry
+        return self._waiting.get(id, {}).get(timer.node_id, set())
 
     async def run(self) -> None:
         """Fire for ever."""
@@ -60,9 +77,10 @@ class Timers:
     def _fire_due(self) -> None:
         now = self._clock.now()
         while self._next and self._next[0][0] <= now:
-            _, command_id, id, timer = heapq.heappop(self._next)
-            waiting = self._of_execution.get(id)
-            if waiting is not None and command_id in waiting:
+            entry = heapq.heappop(self._next)
+            _, command_id, id, timer = entry
+            waiting = self._ids_beside(entry)
+            if command_id in waiting:
                 waiting.discard(command_id)
                 self._post(id, TimerFired(timer.node_id, timer.attempt, timer.timer), command_id)
 

@@ -68,6 +68,8 @@ class Worker:
         """Told of every execution that was loaded, so that its Pods are recognised."""
         self.left: Callable[[Live], None] = lambda live: None
         """Told of every execution that was forgotten."""
+        self.ended: Callable[[Live, Sequence[str]], Collection[str]] = lambda live, node_ids: ()
+        """Told of every node that has ended; gives the ids of commands that are not to be carried out any more."""
         self.recall_events: Callable[[str], Awaitable[None]] = _nothing_to_recall
         """Publishes once more what is untold of an execution that others may have moved on."""
 
@@ -203,6 +205,8 @@ class Worker:
                 if transition.is_empty:
                     await self._require_current(live, definition.state, seen)
                 self.hand_out(live, transition.commands)
+                ended = [node.id for node in transition.nodes.values() if node.is_terminal]
+                self.drop_commands(self.ended(live, ended))
                 return
             except StaleVersion:
                 live.loaded, live.is_stale = None, True

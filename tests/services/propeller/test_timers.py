@@ -54,3 +54,24 @@ async def test_an_execution_that_comes_back_is_told_once() -> None:
         await asyncio.sleep(0)
     running.cancel()
     assert sorted(one.node_id for one in fired if isinstance(one, TimerFired)) == ["a", "n0", "n1", "n2"]
+
+
+async def test_what_nodes_that_have_ended_waited_for_is_dropped() -> None:
+    clock, fired = ManualClock(NOON), list[Observation]()
+    timers = Timers(clock, lambda id, seen, command_id: fired.append(seen))
+    live = Live(X)
+    for number in range(1000):
+        timers.start(live, deadline(f"n{number}", 24))
+        timers.start(live, deadline(f"n{number}", 48))
+    assert len(timers.forget_nodes(X, [f"n{number}" for number in range(999)])) == 2 * 999
+    assert len(timers._next) <= 4  # pyright: ignore[reportPrivateUsage]
+    running = asyncio.create_task(timers.run())
+    for hours in (25, 49):
+        while not clock.sleepers:
+            await asyncio.sleep(0)
+        clock.advance_to(NOON + timedelta(hours=hours))
+        for _ in range(20):
+            await asyncio.sleep(0)
+    running.cancel()
+    assert [one.node_id for one in fired if isinstance(one, TimerFired)] == ["n999", "n999"]
+    assert timers.forget(X) == set()

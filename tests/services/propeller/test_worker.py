@@ -12,6 +12,7 @@ from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import LaunchFailed, LaunchPod, RemovePod, Started, TaskEnded
 from sailplane_core.phases import ExecutionPhase, NodePhase
 from sailplane_propeller import records
+from sailplane_propeller.live import Live
 from sailplane_propeller.ports import AdminPort, PropellerPorts
 from sailplane_propeller.worker import EXECUTIONS_TOPIC
 from sailplane_protos.propeller import queue_pb2
@@ -280,6 +281,29 @@ async def test_an_execution_that_never_started_can_be_aborted_and_then_never_sta
         [told] = await ports.store.pending(records.EVENTS_TOPIC)
         [event] = queue_pb2.EventBatch.FromString(told.payload).events
         assert (event.workflow.phase, event.workflow.error.message) == (ExecutionPhase.ABORTED, "enough")
+
+
+async def test_commands_that_wait_for_nodes_that_have_ended_are_confirmed(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    told: list[str] = []
+
+    def ended(live: Live, node_ids: Sequence[str]) -> set[str]:
+        told.extend(node_ids)
+        return {records.command_id(live.id, LaunchPod("a", 0))} if "a" in node_ids else set()
+
+    running.worker.ended = ended
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    assert told == ["start-node"]
+    running.worker.post(X, TaskEnded("a", 0, None))
+    async with asyncio.timeout(5):
+        while [records.read_command(one) for one in await ports.store.pending(records.COMMANDS_TOPIC)] != [
+            LaunchPod("b", 0)
+        ]:
+            await asyncio.sleep(0.001)
+    assert told == ["start-node", "a"]
+    intake.cancel()
 
 
 async def test_an_order_that_nobody_understands_ends_as_a_dead_letter(ports: PropellerPorts) -> None:
