@@ -1,6 +1,6 @@
 """What an execution walks: compiled closures, indexed.
 
-Plan        one execution: the registered closure, the graphs its tasks generated, what an earlier run left finished
+Plan        one execution: the registered closure, and the graphs its tasks generated
  └ Closure  one compiled closure: graphs by workflow id, task templates
     └ Graph one workflow's nodes and edges; the inside of a branch and of an array node are small graphs, too
 """

@@ -152,6 +152,6 @@ def _nodes_with_child(live: Live) -> list[NodeState]:
     if live.loaded is None or live.is_parked:
         return []
     state = live.loaded.state
-    nodes = [state.nodes[node_id] for node_id in (*state.active, *state.removing)]
+    nodes = [state.nodes[node_id] for node_id in sorted(state.active | state.removing)]
     awaited = [node for node in nodes if node.child_name and (node.removing or node.phase is NodePhase.RUNNING)]
     return [node for node in awaited if node.id not in live.chains]
