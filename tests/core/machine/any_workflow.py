@@ -53,7 +53,7 @@ STEPS_MAX = 5000
 """Until an execution to which nothing more happens has come to rest."""
 _UNDER_WAY = (TaskPhase.QUEUED, TaskPhase.WAITING_FOR_RESOURCES, TaskPhase.INITIALIZING, TaskPhase.RUNNING)
 _BINDING = (BindInputs, LaunchPod, LookUpCache, TakeBranch, OpenArray, GatherItems, LaunchChild)
-_PAUSES = (Timer.RETRY, Timer.SLEEP, Timer.CACHE)
+_PAUSES = (Timer.RETRY, Timer.SLEEP, Timer.CACHE, Timer.ITEMS)
 _SIGNALS = ("s0", "s1")
 
 

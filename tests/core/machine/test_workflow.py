@@ -1,5 +1,7 @@
 """How an execution moves: order, retries, failure, abort, sub-workflows, and late or repeated observations."""
 
+from dataclasses import replace
+
 import pytest
 from core.machine.language import Library
 from core.machine.run import Run
@@ -13,15 +15,21 @@ from sailplane_core.machine import (
     ArrayOpened,
     BindingFailed,
     BindInputs,
+    GatherItems,
     InputsBound,
     LaunchPod,
+    NodeKind,
+    NodeState,
     PodRemoved,
     RemovePod,
+    SetTimer,
     Started,
     TaskEnded,
     TaskProgressed,
     end_parked,
+    scopes,
 )
+from sailplane_core.machine.step import ITEMS_BEGUN_MAX
 from sailplane_core.machine.walk import NESTING_MAX
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase, move_execution, move_node
 
@@ -290,3 +298,28 @@ def test_the_end_of_a_parked_execution_is_told_of_every_node_that_is_shown() -> 
     assert [event.node.id.node_id for event in nodes] == ["m", "m-0-n0", "m-0-n0-0-a", "n"]
     assert {event.node.phase for event in nodes} == {NodePhase.ABORTED}
     assert end.workflow.phase == ExecutionPhase.ABORTED
+
+
+def test_a_recovered_array_takes_its_items_over_in_several_steps() -> None:
+    size = 2 * ITEMS_BEGUN_MAX + 1
+    library = Library()
+    library.define("w", f"m: array concurrency=10 size={size}\n  t: task\nb: task <- m")
+    first = Run(library, "w")
+    first.see(Started())
+    first.see(ArrayOpened("m", 0, size))
+    array = first.state.nodes["m"]
+    done = {
+        ("m", f"[{index}]"): NodeState(
+            scopes.item_id(array, index), "t", "m", NodeKind.TASK, item=index, phase=NodePhase.SUCCEEDED
+        )
+        for index in range(size)
+    }
+    second = Run(library, "w", earlier={("m",): replace(array, phase=NodePhase.FAILED), **done})
+    second.see(Started())
+    transition = second.see(ArrayOpened("m", 0, size))
+    rows = [len(transition.nodes)]
+    while timers := [one for one in transition.commands if isinstance(one, SetTimer)]:
+        transition = second.see(*map(second.timer, timers))
+        rows.append(len(transition.nodes))
+    assert GatherItems("m", 0) in transition.commands
+    assert max(rows) <= ITEMS_BEGUN_MAX + 1

@@ -11,8 +11,8 @@ from .. import arrays
 from ..failures import Failure, FailureKind
 from ..phases import NODE_DONE, TASK_TERMINAL, NodePhase, TaskPhase
 from . import lifecycle, report, scopes
-from .commands import GatherItems, OpenArray
-from .observations import ArrayOpened, BindingFailed, ItemsGathered, NodeObservation
+from .commands import GatherItems, OpenArray, SetTimer, Timer
+from .observations import ArrayOpened, BindingFailed, ItemsGathered, NodeObservation, TimerFired
 from .state import NodeState
 from .step import Step
 
@@ -35,6 +35,8 @@ def observe(step: Step, node: NodeState, seen: NodeObservation) -> None:
         case ItemsGathered() if _all_ended(step, node):
             report.array(step, node, TaskPhase.SUCCEEDED)
             lifecycle.succeed(step, replace(node, task_phase=TaskPhase.SUCCEEDED), outputs(step, node))
+        case TimerFired(timer=Timer.ITEMS) if not _all_ended(step, node):
+            _go_on(step, node)
         case BindingFailed(failure=failure) if node.size < 0 or _all_ended(step, node):
             fail(step, node, failure)
         case _:
@@ -74,8 +76,12 @@ def _go_on(step: Step, node: NodeState) -> None:
         step.do(GatherItems(node.id, node.attempt))
         return
     at_once = spec.parallelism or step.policies.array_items_at_once_max
-    for index in range(counts.begun, min(node.size, counts.begun + at_once - counts.active)):
+    wanted = min(node.size, counts.begun + at_once - counts.active)
+    begun_to = min(wanted, counts.begun + step.items_left_to_begin(node.id))
+    for index in range(counts.begun, begun_to):
         step.begin_item(node, index)
+    if begun_to < wanted:
+        step.do(SetTimer(node.id, node.attempt, Timer.ITEMS, step.now))
 
 
 def _all_ended(step: Step, node: NodeState) -> bool:

@@ -40,7 +40,7 @@ def outputs(step: Step, node: NodeState) -> str:
 def child_ended(step: Step, node: NodeState, child: NodeState) -> Failure | None:
     """The case ended; why the branch fails, if it does."""
     if child.phase in NODE_DONE:
-        lifecycle.succeed(step, node, child.outputs_uri)
+        lifecycle.succeed(step, node, outputs(step, node))
         return None
     return child.failure
 

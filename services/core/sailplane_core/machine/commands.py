@@ -24,6 +24,8 @@ class Timer(StrEnum):
     """The gate opens."""
     CACHE = "cache"
     """Look again whether somebody else has computed it."""
+    ITEMS = "items"
+    """More items of the array may begin than one step begins."""
     WORKFLOW = "workflow"
     """The whole execution must have ended by now."""
 

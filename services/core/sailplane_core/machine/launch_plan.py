@@ -37,7 +37,8 @@ def child_ended(step: Step, node: NodeState, seen: ChildEnded) -> None:
     """What the child has come to; its end may be seen before its start."""
     running = lifecycle.run(step, node) if node.phase is NodePhase.QUEUED else node
     if seen.phase is ExecutionPhase.SUCCEEDED:
-        lifecycle.succeed(step, running, seen.outputs_uri)
+        done = replace(running, outputs_uri=seen.outputs_uri)
+        lifecycle.succeed(step, done, outputs(step, done))
     else:
         lifecycle.fail(step, running, seen.failure or _unexplained(seen.phase))
 

@@ -20,6 +20,9 @@ from . import scopes
 from .commands import Command
 from .state import NO_ITEMS, ExecutionState, Header, ItemCounts, NodeKind, NodeState, Policies
 
+ITEMS_BEGUN_MAX = 1000
+"""Of one array in one step. A recovered array takes over many at once, and nothing else is done meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -64,6 +67,7 @@ class Step:
         self._state = state
         self._remaining: dict[str, int] = {}
         self._items: dict[str, ItemCounts] = {}
+        self._items_begun: dict[str, int] = {}
         self._changed_in: dict[str, list[str]] = {}
         """The ids of changed nodes, by the scope they lie in."""
         self._held = len(state.holding)
@@ -222,12 +226,17 @@ class Step:
         spec = self.graph(scope).nodes[spec_id]
         self.beginning.append(NodeState(self.id_in(scope, spec_id), spec_id, scope, kind_of(spec)))
 
+    def items_left_to_begin(self, array_id: str) -> int:
+        """How many more items of an array may begin in this step."""
+        return ITEMS_BEGUN_MAX - self._items_begun.get(array_id, 0)
+
     def begin_item(self, array: NodeState, index: int) -> None:
         """The same for an array's item. Its row is there at once, so that it counts."""
         spec = self.spec(array).array_node.node
         item = NodeState(scopes.item_id(array, index), spec.id, array.id, kind_of(spec), item=index)
         self.put(item)
         self.beginning.append(item)
+        self._items_begun[array.id] = self._items_begun.get(array.id, 0) + 1
 
     def count_down(self, scope: str, spec_id: str) -> int:
         """One more upstream node of this one has ended; how many are left."""
