@@ -16,6 +16,7 @@ from flyteidl.admin.node_execution_pb2 import (
 )
 from flyteidl.core.execution_pb2 import NodeExecution as NodeExecutionPhase
 from flyteidl.core.identifier_pb2 import NodeExecutionIdentifier
+from flyteidl.core.metrics_pb2 import Span
 from flytekit.models.core.execution import TaskExecutionPhase
 from flytekit.remote.executions import FlyteNodeExecution, FlyteWorkflowExecution
 
@@ -195,3 +196,51 @@ def test_the_child_names_its_parent(told: Told) -> None:
     [child] = told.done.node_executions[CHILD].workflow_executions
     parent = child.spec.metadata.parent_node_execution
     assert (parent.execution_id.name, parent.node_id) == (told.done.id.name, CHILD)
+
+
+def spans_of(span: Span, kind: str) -> dict[str, Span]:
+    """The spans directly below this one that are about nodes, attempts or executions, by what they are about."""
+    found = [one for one in span.spans if one.WhichOneof("id") == kind]
+    names = {"node_id": lambda one: one.node_id.node_id, "workflow_id": lambda one: one.workflow_id.name}
+    return {names.get(kind, lambda one: str(one.task_id.retry_attempt))(one): one for one in found}
+
+
+def operations(span: Span) -> list[str]:
+    """What was done for the thing itself, in order."""
+    return [one.operation_id for one in span.spans if one.WhichOneof("id") == "operation_id"]
+
+
+def depth_of(span: Span) -> int:
+    """How many levels there are."""
+    return 1 + max(map(depth_of, span.spans), default=0)
+
+
+def test_where_the_time_went(told: Told) -> None:
+    whole = told.runs.remote.get_execution_metrics(told.done.id, depth=10).to_flyte_idl()
+    assert operations(whole) == ["WORKFLOW_SETUP", "WORKFLOW_TEARDOWN"]
+    nodes = spans_of(whole, "node_id")
+    assert set(nodes) == set(NODES[1:-1])
+    assert operations(nodes[TASK]) == ["NODE_TRANSITION", "NODE_SETUP", "NODE_RESET", "NODE_TEARDOWN"]
+    assert [operations(one) for one in spans_of(nodes[TASK], "task_id").values()] == [
+        ["TASK_SETUP", "TASK_RUNTIME", "TASK_TEARDOWN"]
+    ] * 2
+    assert set(spans_of(nodes[WORKFLOW], "node_id")) == {"n1-0-n0", "n1-0-n1"}
+    [child] = spans_of(nodes[CHILD], "workflow_id").values()
+    assert spans_of(child, "node_id")
+    assert len(spans_of(nodes[BRANCH], "node_id")) == 1
+    assert operations(nodes[APPROVAL]) == ["NODE_TRANSITION", "NODE_SETUP", "NODE_IDLE", "NODE_TEARDOWN"]
+    assert list(spans_of(nodes[MAP], "task_id")) == ["0"]
+    assert set(spans_of(nodes[DYNAMIC], "node_id")) == {"n8-0-dn0", "n8-0-dn1"}
+
+
+def test_no_more_levels_of_spans_than_asked_for(told: Told) -> None:
+    asked = (told.runs.remote.get_execution_metrics(told.done.id, depth=depth).to_flyte_idl() for depth in range(4))
+    assert [depth_of(span) for span in asked] == [1, 3, 4, 5]
+
+
+def test_the_command_line_shows_where_the_time_went(told: Told) -> None:
+    place = ("-p", "flytesnacks", "-d", "development")
+    dumped = told.runs.plane.run("pyflyte", "metrics", *place, "dump", told.done.id.name)
+    assert "TASK_RUNTIME" in dumped
+    explained = told.runs.plane.run("pyflyte", "metrics", *place, "explain", told.done.id.name)
+    assert "WORKFLOW_TEARDOWN" in explained

@@ -39,7 +39,7 @@ async def load(ports: AdminPorts, id: identifier_pb2.NodeExecutionIdentifier) ->
     row = await ports.store.read(lambda connection: connection.execute(query).one_or_none())
     if row is None:
         raise NotFound("node execution", f"{execution}/{id.node_id}")
-    return _message(id.execution_id, row)
+    return message(id.execution_id, row)
 
 
 async def find_generated(
@@ -79,7 +79,7 @@ async def list_nodes(
     def query(connection: Connection) -> node_execution_pb2.NodeExecutionList:
         scope = [*in_execution(tables.node_executions, id), _of_parent(connection, id, request.unique_parent_id)]
         page = list_page(connection, _LISTING, _COLUMNS, scope, request, filters=request.filters)
-        nodes = [_message(request.workflow_execution_id, row) for row in page.rows]
+        nodes = [message(request.workflow_execution_id, row) for row in page.rows]
         return node_execution_pb2.NodeExecutionList(node_executions=nodes, token=page.next_token)
 
     return await ports.store.read(query)
@@ -110,7 +110,8 @@ async def list_for_task(
     return node_execution_pb2.NodeExecutionList()
 
 
-def _message(execution_id: identifier_pb2.WorkflowExecutionIdentifier, row: Any) -> NodeExecution:
+def message(execution_id: identifier_pb2.WorkflowExecutionIdentifier, row: Any) -> NodeExecution:
+    """A row as it is answered."""
     return NodeExecution(
         id=identifier_pb2.NodeExecutionIdentifier(node_id=row.node_id, execution_id=execution_id),
         input_uri=row.input_uri,

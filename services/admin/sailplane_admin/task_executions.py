@@ -66,7 +66,7 @@ async def load(ports: AdminPorts, id: identifier_pb2.TaskExecutionIdentifier) ->
     """One attempt, without its external resources. Raises `NotFound`."""
     validation.check_task_execution_id(id)
     row = await ports.store.read(lambda connection: _find(connection, id))
-    return _message(id.node_execution_id, row)
+    return message(id.node_execution_id, row)
 
 
 def _find(connection: Connection, id: identifier_pb2.TaskExecutionIdentifier) -> Any:
@@ -89,7 +89,7 @@ async def find_attempt(ports: AdminPorts, node: identifier_pb2.NodeExecutionIden
     row = await ports.store.read(lambda connection: connection.execute(query).first())
     if row is None:
         raise NotFound("task execution", f"{execution}/{node.node_id}/{attempt}")
-    return _message(node, row)
+    return message(node, row)
 
 
 async def get(ports: AdminPorts, request: task_execution_pb2.TaskExecutionGetRequest) -> TaskExecution:
@@ -98,7 +98,7 @@ async def get(ports: AdminPorts, request: task_execution_pb2.TaskExecutionGetReq
 
     def query(connection: Connection) -> TaskExecution:
         row = _find(connection, request.id)
-        attempt = _message(request.id.node_execution_id, row)
+        attempt = message(request.id.node_execution_id, row)
         external_resources.show(connection, row.id, attempt.closure, _limit(ports))
         return attempt
 
@@ -121,7 +121,7 @@ async def list_attempts(
 
     def query(connection: Connection) -> task_execution_pb2.TaskExecutionList:
         page = list_page(connection, _LISTING, list(_TASKS), scope, request, filters=request.filters)
-        attempts = [_message(node, row) for row in page.rows]
+        attempts = [message(node, row) for row in page.rows]
         limit = _limit(ports).share(len(attempts))
         for row, attempt in zip(page.rows, attempts, strict=True):
             external_resources.show(connection, row.id, attempt.closure, limit)
@@ -135,7 +135,8 @@ def _limit(ports: AdminPorts) -> external_resources.Limit:
     return external_resources.Limit(settings.external_resources_max, settings.external_resources_bytes_max)
 
 
-def _message(node: identifier_pb2.NodeExecutionIdentifier, row: Any) -> TaskExecution:
+def message(node: identifier_pb2.NodeExecutionIdentifier, row: Any) -> TaskExecution:
+    """A row as it is answered, without its external resources."""
     task = EntityId(ResourceType.TASK, row.project, row.domain, row.name, row.version)
     return TaskExecution(
         id=identifier_pb2.TaskExecutionIdentifier(

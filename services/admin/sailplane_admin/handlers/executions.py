@@ -4,7 +4,7 @@ from typing import Any
 
 from sailplane_protos.admin import common_pb2, execution_pb2
 
-from .. import execution_data, executions
+from .. import execution_data, execution_spans, executions
 from ..ports import AdminPorts
 
 
@@ -60,3 +60,9 @@ class ExecutionHandlers:
     ) -> execution_pb2.ExecutionTerminateResponse:
         """Abort."""
         return await executions.terminate(self.ports, request)
+
+    async def GetExecutionMetrics(
+        self, request: execution_pb2.WorkflowExecutionGetMetricsRequest, context: Any
+    ) -> execution_pb2.WorkflowExecutionGetMetricsResponse:
+        """Where the time went."""
+        return await execution_spans.get(self.ports, request)
