@@ -12,7 +12,7 @@ from typing import Any
 from sailplane_core.errors import AlreadyExists, InvalidRequest, NotFound
 from sailplane_protos.datacatalog import datacatalog_pb2 as pb
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from . import tables
@@ -24,6 +24,9 @@ NAME_CHARS_MAX = 512
 _DATASETS = tables.catalog_datasets.c
 _ARTIFACTS = tables.catalog_artifacts.c
 _TAGS = tables.catalog_tags.c
+
+_DATASET_KEY = ("project", "domain", "name", "version")
+_FIND_DATASET = select(tables.catalog_datasets).where(*(_DATASETS[name] == bindparam(name) for name in _DATASET_KEY))
 
 
 # Checks
@@ -83,8 +86,7 @@ async def get_dataset(ports: AdminPorts, request: pb.GetDatasetRequest) -> pb.Ge
 
 def find_dataset(connection: Connection, id: pb.DatasetID) -> "Row[Any]":
     """The row of a dataset. Raises `NotFound`."""
-    query = select(tables.catalog_datasets).filter_by(**dataset_key(id))
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_FIND_DATASET, dataset_key(id)).one_or_none()
     if row is None:
         raise NotFound("dataset", _shown(id))
     return row

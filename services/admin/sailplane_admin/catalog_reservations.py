@@ -10,7 +10,7 @@ from sailplane_core.durations import timedelta_of
 from sailplane_core.errors import InvalidRequest
 from sailplane_protos.datacatalog import datacatalog_pb2 as pb
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from . import tables
 from .catalog import check_dataset_id, dataset_key, require
@@ -21,6 +21,16 @@ HEARTBEATS_OF_GRACE = 3
 """A reservation that was not extended for so many intervals is anybody's."""
 
 _RESERVATIONS = tables.catalog_reservations.c
+_KEY = ("project", "domain", "name", "version", "tag_name")
+_FIND = select(tables.catalog_reservations).where(*(_RESERVATIONS[name] == bindparam(name) for name in _KEY))
+_TAKE = (
+    update(tables.catalog_reservations)
+    .where(
+        _RESERVATIONS.id == bindparam("row_id"),
+        (_RESERVATIONS.owner_id == bindparam("asker")) | (_RESERVATIONS.expires_at_us <= bindparam("now_us")),
+    )
+    .values({name: bindparam(name) for name in ("owner_id", "heartbeat_us", "expires_at_us")})
+)
 
 
 async def get_or_extend(
@@ -40,14 +50,11 @@ async def get_or_extend(
 
     def change(transaction: Transaction) -> dict[str, object]:
         connection = transaction.connection
-        row = connection.execute(select(tables.catalog_reservations).filter_by(**key)).one_or_none()
+        row = connection.execute(_FIND, key).one_or_none()
         if row is None:
             connection.execute(insert(tables.catalog_reservations), key | mine)
             return mine
-        free = (_RESERVATIONS.owner_id == request.owner_id) | (_RESERVATIONS.expires_at_us <= now_us)
-        taken = connection.execute(
-            update(tables.catalog_reservations).where(_RESERVATIONS.id == row.id, free).values(**mine)
-        )
+        taken = connection.execute(_TAKE, mine | {"row_id": row.id, "asker": request.owner_id, "now_us": now_us})
         if taken.rowcount:
             return mine
         return {name: getattr(row, name) for name in mine}

@@ -12,7 +12,7 @@ from sailplane_protos.core import catalog_pb2
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import external_resources, tables
-from .execution_rows import course_columns, execution_values, in_execution
+from .execution_rows import course_columns, execution_values, in_execution, is_of_execution
 from .external_resources import Resources
 
 _NODES = tables.node_executions.c
@@ -69,16 +69,21 @@ class TaskRecord:
 
 # Reading
 
+_NODES_OF = select(_NODES.id, _NODES.node_id, _NODES.input_uri, _NODES.metadata, _NODES.closure).where(
+    *is_of_execution(tables.node_executions), _NODES.node_id.in_(bindparam("node_ids", expanding=True))
+)
+_TASKS_OF = select(tables.task_executions).where(
+    *is_of_execution(tables.task_executions), _TASKS.node_id.in_(bindparam("node_ids", expanding=True))
+)
+
 
 def load_nodes(connection: Connection, id: ExecutionId, node_ids: Iterable[str]) -> dict[str, NodeRecord]:
     """Those of the nodes that are recorded."""
     wanted = sorted(node_ids)
     found: dict[str, NodeRecord] = {}
     for start in range(0, len(wanted), NODES_AT_ONCE):
-        query = select(_NODES.id, _NODES.node_id, _NODES.input_uri, _NODES.metadata, _NODES.closure).where(
-            *in_execution(tables.node_executions, id), _NODES.node_id.in_(wanted[start : start + NODES_AT_ONCE])
-        )
-        for row in connection.execute(query):
+        values = {**execution_values(id), "node_ids": wanted[start : start + NODES_AT_ONCE]}
+        for row in connection.execute(_NODES_OF, values):
             found[row.node_id] = NodeRecord(
                 row_id=row.id,
                 input_uri=row.input_uri,
@@ -93,10 +98,8 @@ def load_tasks(connection: Connection, id: ExecutionId, node_ids: Iterable[str])
     wanted = sorted(node_ids)
     found: dict[TaskKey, TaskRecord] = {}
     for start in range(0, len(wanted), NODES_AT_ONCE):
-        query = select(tables.task_executions).where(
-            *in_execution(tables.task_executions, id), _TASKS.node_id.in_(wanted[start : start + NODES_AT_ONCE])
-        )
-        for row in connection.execute(query):
+        values = {**execution_values(id), "node_ids": wanted[start : start + NODES_AT_ONCE]}
+        for row in connection.execute(_TASKS_OF, values):
             task = EntityId(ResourceType.TASK, row.project, row.domain, row.name, row.version)
             found[TaskKey(row.node_id, row.retry_attempt, task)] = TaskRecord(
                 row_id=row.id,

@@ -25,6 +25,10 @@ Key = tuple[int, int]
 """Index and retry attempt."""
 
 _INSERT = insert(_TABLE)
+# Pairs of item and attempt would be looked for in every row of the map: SQLite's index serves single columns.
+_OF_ITEMS = select(_ROWS.item, _ROWS.retry_attempt, _ROWS.resource).where(
+    _ROWS.task_execution_id == bindparam("row_id"), _ROWS.item.in_(bindparam("items", expanding=True))
+)
 _UPDATE = (
     update(_TABLE)
     .where(
@@ -62,11 +66,8 @@ def load(connection: Connection, row_id: int, keys: Iterable[Key]) -> dict[Key, 
     items = sorted({item for item, _ in wanted})
     found: dict[Key, event_pb2.ExternalResourceInfo] = {}
     for start in range(0, len(items), RESOURCES_AT_ONCE):
-        # Pairs of item and attempt would be looked for in every row of the map: SQLite's index serves single columns.
-        query = select(_ROWS.item, _ROWS.retry_attempt, _ROWS.resource).where(
-            _ROWS.task_execution_id == row_id, _ROWS.item.in_(items[start : start + RESOURCES_AT_ONCE])
-        )
-        for item, attempt, data in connection.execute(query):
+        values = {"row_id": row_id, "items": items[start : start + RESOURCES_AT_ONCE]}
+        for item, attempt, data in connection.execute(_OF_ITEMS, values):
             if (item, attempt) in wanted:
                 found[item, attempt] = event_pb2.ExternalResourceInfo.FromString(data)
     return found

@@ -220,14 +220,21 @@ _UPSERT_NODE = _NODE_INSERT.on_conflict_do_update(
 # Reading
 
 
+_LOAD = select(executions).where(executions.c.id == bindparam("row_id"))
+_LOAD_NODES = select(nodes).where(nodes.c.execution_id == bindparam("row_id"))
+_VERSION = select(executions.c.version).where(executions.c.id == bindparam("row_id"))
+_IN_SERVICE = select(executions.c.id).where(executions.c.is_terminal.is_(False), executions.c.parked_at.is_(None))
+_ENDS = select(executions.c.id, executions.c.ended_at).where(executions.c.id.in_(bindparam("ids", expanding=True)))
+
+
 def load(
     connection: Connection, id: ExecutionId, root_uri: str, settings: PropellerSettings = DEFAULT_SETTINGS
 ) -> Execution | None:
     """The execution as saved last; None if it was never saved."""
-    row = connection.execute(select(executions).where(executions.c.id == str(id))).mappings().one_or_none()
+    row = connection.execute(_LOAD, {"row_id": str(id)}).mappings().one_or_none()
     if row is None:
         return None
-    reached = connection.execute(select(nodes).where(nodes.c.execution_id == str(id))).mappings()
+    reached = connection.execute(_LOAD_NODES, {"row_id": str(id)}).mappings()
     start = queue_pb2.Start.FromString(row["start"])
     info = start_info(id, start, root_uri, settings)
     state = ExecutionState.load(info, _header(row), (node_state(node) for node in reached))
@@ -236,37 +243,29 @@ def load(
 
 def version(connection: Connection, id: ExecutionId) -> int:
     """The version of an execution as saved last; 0 if it was never saved."""
-    found = connection.execute(select(executions.c.version).where(executions.c.id == str(id))).scalar_one_or_none()
-    return found or 0
+    return connection.execute(_VERSION, {"row_id": str(id)}).scalar_one_or_none() or 0
 
 
 def in_service(connection: Connection) -> Sequence[ExecutionId]:
     """Every execution that has not ended and is not parked."""
-    query = select(executions.c.id).where(executions.c.is_terminal.is_(False), executions.c.parked_at.is_(None))
-    return [ExecutionId.parse(id) for id in connection.scalars(query)]
+    return [ExecutionId.parse(id) for id in connection.scalars(_IN_SERVICE)]
 
 
-def ended_before(connection: Connection, when: datetime, ids: Sequence[str]) -> set[str]:
-    """Which of these executions ended before a time."""
-    query = select(executions.c.id).where(executions.c.id.in_(ids), executions.c.ended_at < when)
-    return set(connection.scalars(query))
+def ends(connection: Connection, ids: Sequence[str]) -> dict[str, datetime | None]:
+    """When each of these executions ended, None while it has not; those that are not stored are left out."""
+    return {id: utc(ended_at) for id, ended_at in connection.execute(_ENDS, {"ids": ids})}
 
 
 def load_earlier(
     connection: Connection, id: ExecutionId, root_uri: str
 ) -> tuple[Mapping[scopes.Path, NodeState], Layout]:
     """What an execution that another one recovers came to, by the way to each node, and where its files lie."""
-    reached = connection.execute(select(nodes).where(nodes.c.execution_id == str(id))).mappings()
+    reached = connection.execute(_LOAD_NODES, {"row_id": str(id)}).mappings()
     by_id = {node.id: node for node in map(node_state, reached)}
     start = connection.execute(select(executions.c.start).where(executions.c.id == str(id))).scalar_one_or_none()
     raw_prefix = queue_pb2.Start.FromString(start or b"").raw_output_prefix
     by_path = {scopes.path_to(by_id.__getitem__, node): node for node in by_id.values()}
     return by_path, Layout(root_uri, raw_prefix, id)
-
-
-def known(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Which of these executions are stored at all."""
-    return set(connection.scalars(select(executions.c.id).where(executions.c.id.in_(ids))))
 
 
 def _header(row: RowMapping) -> Header:

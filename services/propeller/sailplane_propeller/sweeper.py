@@ -108,13 +108,12 @@ class Sweeper:
         settings, now = self._ports.settings, self._ports.clock.now()
         owners = {pod: str(owner) for pod, status in self._watcher.latest.items() if (owner := owner_of(status))}
         ids = sorted(set(owners.values()))
-        known, ended, ended_long_ago = set[str](), set[str](), set[str]()
-        before = now - timedelta(seconds=settings.pod_retention_s)
+        known: dict[str, datetime | None] = {}
         for start in range(0, len(ids), EXECUTIONS_AT_ONCE):
-            some = ids[start : start + EXECUTIONS_AT_ONCE]
-            known |= await self._ports.store.read(partial(records.known, ids=some))
-            ended |= await self._ports.store.read(partial(records.ended_before, when=now, ids=some))
-            ended_long_ago |= await self._ports.store.read(partial(records.ended_before, when=before, ids=some))
+            known |= await self._ports.store.read(partial(records.ends, ids=ids[start : start + EXECUTIONS_AT_ONCE]))
+        before = now - timedelta(seconds=settings.pod_retention_s)
+        ended = {id for id, at in known.items() if at is not None and at < now}
+        ended_long_ago = {id for id, at in known.items() if at is not None and at < before}
         old = [pod for pod, id in owners.items() if id in ended_long_ago or id not in known]
         await self._remove(old)
         left = {pod: id for pod, id in owners.items() if pod in self._watcher.latest}

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import structlog
 from sailplane_core.errors import Unavailable
 from sailplane_core.ports import Message
-from sqlalchemy import Connection, Engine, MetaData, select
+from sqlalchemy import Connection, Engine, MetaData, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from . import migrations as schema
@@ -33,6 +33,7 @@ from .sqlite import (
     reading_engine,
     transaction,
     wal_bytes,
+    wal_path,
     was_interrupted,
     writing_engine,
 )
@@ -56,8 +57,14 @@ class SqlStore:
 
     def __init__(self, url: str, metadata: MetaData, *, readers: int = READERS) -> None:
         self._loop = asyncio.get_running_loop()
-        self._path = database_path(url)
-        self._outbox = outbox_table(metadata)
+        self._wal = wal_path(database_path(url))
+        outbox = outbox_table(metadata).c
+        self._pending = (
+            select(outbox.topic, outbox.key, outbox.id, outbox.payload)
+            .where(outbox.topic == bindparam("of_topic"))
+            .order_by(outbox.seq)
+        )
+        self._pending_of_key = self._pending.where(outbox.key == bindparam("of_key"))
         self._listeners: dict[str, list[Listener]] = {}
         self._flush: asyncio.TimerHandle | None = None
         self._is_open = True
@@ -131,15 +138,9 @@ class SqlStore:
     async def pending(self, topic: str, key: str | None = None) -> Sequence[Message]:
         """Outbox messages not yet confirmed, oldest first, of one key or of all."""
         await self._flush_confirmed()
-        outbox = self._outbox.c
-        query = (
-            select(outbox.topic, outbox.key, outbox.id, outbox.payload)
-            .where(outbox.topic == topic)
-            .order_by(outbox.seq)
-        )
-        if key is not None:
-            query = query.where(outbox.key == key)
-        return await self.read(lambda connection: [Message(*row) for row in connection.execute(query)])
+        query = self._pending if key is None else self._pending_of_key
+        values = {"of_topic": topic} if key is None else {"of_topic": topic, "of_key": key}
+        return await self.read(lambda connection: [Message(*row) for row in connection.execute(query, values)])
 
     async def confirm(self, ids: Sequence[str]) -> None:
         """Delete outbox rows whose effect is committed elsewhere, with the next commit or `CONFIRM_DELAY_S` later.
@@ -173,7 +174,7 @@ class SqlStore:
             self._checkpoint_if_due()
 
     def _checkpoint_if_due(self) -> None:
-        length = wal_bytes(self._path)
+        length = wal_bytes(self._wal)
         self._wal_bytes_before = min(self._wal_bytes_before, length)
         if length - self._wal_bytes_before >= WAL_BYTES_CHECKPOINT:
             self._wal_bytes_before = length

@@ -98,10 +98,15 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
     return create_engine("sqlite://", creator=connect, poolclass=NullPool, query_cache_size=2_000, hide_parameters=True)
 
 
-def wal_bytes(path: Path) -> int:
-    """The length of the WAL of a database. It falls back when the WAL is started afresh."""
+def wal_path(path: Path) -> Path:
+    """Where the WAL of a database lies."""
+    return path.with_name(path.name + "-wal")
+
+
+def wal_bytes(wal: Path) -> int:
+    """The length of a WAL. It falls back when the WAL is started afresh."""
     try:
-        return path.with_name(path.name + "-wal").stat().st_size
+        return wal.stat().st_size
     except FileNotFoundError:
         return 0
 
