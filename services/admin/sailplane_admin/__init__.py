@@ -20,6 +20,8 @@ events                      what propeller tells of them (`event_rows`, `externa
                             blobs behind it)
 catalog, catalog_lists,     what tasks have made, so that it need not be made again; who makes it now
 catalog_reservations
+output_cache                the same under mere keys
+execution_spans             where the time of an execution went
 changes                     who is woken when one of them has changed
 execution_data, data_proxy  inputs and outputs, signed URLs, and data by `flyte://` URL
 listing, paging             filters, sort keys and pages, the same for every list

@@ -153,12 +153,22 @@ async def _keep_data(
 ) -> dict[str, Any]:
     """The columns for an artifact's data, stored first if it is large."""
     packed = pb.Artifact(data=data).SerializeToString(deterministic=True)
+    return await keep_data(ports, f"{_shown(dataset)}/{artifact_id}", packed)
+
+
+async def keep_data(ports: AdminPorts, of: str, packed: bytes) -> dict[str, Any]:
+    """The columns `data` and `data_uri` for what is kept under a name; what is large is stored first."""
     if len(packed) <= DATA_ROW_BYTES_MAX:
         return {"data": packed, "data_uri": ""}
-    name = hashlib.sha256(f"{_shown(dataset)}/{artifact_id}".encode() + packed).hexdigest()
+    name = hashlib.sha256(of.encode() + packed).hexdigest()
     uri = ports.blobs.uri(f"metadata/catalog/{name}.pb")
     await ports.blobs.put(uri, packed)
     return {"data": None, "data_uri": uri}
+
+
+async def read_data(ports: AdminPorts, row: "Row[Any]") -> bytes:
+    """What these columns keep. Raises `NotFound` when it is gone from the blob store."""
+    return row.data if row.data is not None else await ports.blobs.get(row.data_uri)
 
 
 async def get_artifact(ports: AdminPorts, request: pb.GetArtifactRequest) -> pb.GetArtifactResponse:
@@ -214,8 +224,7 @@ def artifact_message(connection: Connection, dataset: "Row[Any]", row: "Row[Any]
 
 async def add_data(ports: AdminPorts, artifact: pb.Artifact, row: "Row[Any]") -> None:
     """Put in an artifact's data. Raises `NotFound` when it is gone from the blob store: as good as never made."""
-    packed = row.data if row.data is not None else await ports.blobs.get(row.data_uri)
-    artifact.data.extend(pb.Artifact.FromString(packed).data)
+    artifact.data.extend(pb.Artifact.FromString(await read_data(ports, row)).data)
 
 
 async def update_artifact(ports: AdminPorts, request: pb.UpdateArtifactRequest) -> pb.UpdateArtifactResponse:

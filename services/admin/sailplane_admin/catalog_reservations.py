@@ -3,7 +3,9 @@
 One row for each; whoever asks gets the one in force. It is the asker's if it was free, expired, or the asker's already.
 """
 
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from sailplane_core.durations import timedelta_of
@@ -21,6 +23,7 @@ HEARTBEATS_OF_GRACE = 3
 """A reservation that was not extended for so many intervals is anybody's."""
 
 _RESERVATIONS = tables.catalog_reservations.c
+_MICROSECOND = timedelta(microseconds=1)
 _KEY = ("project", "domain", "name", "version", "tag_name")
 _FIND = select(tables.catalog_reservations).where(*(_RESERVATIONS[name] == bindparam(name) for name in _KEY))
 _TAKE = (
@@ -33,46 +36,68 @@ _TAKE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The reservation in force."""
+
+    owner_id: str
+    heartbeat: timedelta
+    expires_at: datetime
+
+
 async def get_or_extend(
     ports: AdminPorts, request: pb.GetOrExtendReservationRequest
 ) -> pb.GetOrExtendReservationResponse:
     """The reservation in force, which is the caller's if it could be had."""
-    key = _key(request.reservation_id)
-    require(owner_id=request.owner_id)
-    heartbeat = _heartbeat(request.heartbeat_interval)
+    held = await take(ports, _key(request.reservation_id), request.owner_id, request.heartbeat_interval)
+    reservation = pb.Reservation(reservation_id=request.reservation_id, owner_id=held.owner_id)
+    reservation.heartbeat_interval.FromTimedelta(held.heartbeat)
+    reservation.expires_at.FromDatetime(held.expires_at)
+    return pb.GetOrExtendReservationResponse(reservation=reservation)
+
+
+async def take(ports: AdminPorts, key: Mapping[str, str], owner_id: str, asked: Duration) -> Held:
+    """The reservation of a key that is in force; it is the caller's if it was free, expired or the caller's already."""
+    require(owner_id=owner_id)
+    heartbeat = _heartbeat(asked)
     now = ports.clock.now()
     now_us = tables.time_us(now)
-    mine = {
-        "owner_id": request.owner_id,
-        "heartbeat_us": heartbeat // timedelta(microseconds=1),
-        "expires_at_us": tables.time_us(now + HEARTBEATS_OF_GRACE * heartbeat),
+    mine = Held(owner_id, heartbeat, now + HEARTBEATS_OF_GRACE * heartbeat)
+    row_of_mine = {
+        "owner_id": owner_id,
+        "heartbeat_us": heartbeat // _MICROSECOND,
+        "expires_at_us": tables.time_us(mine.expires_at),
     }
 
-    def change(transaction: Transaction) -> dict[str, object]:
+    def change(transaction: Transaction) -> Held:
         connection = transaction.connection
-        row = connection.execute(_FIND, key).one_or_none()
+        row = connection.execute(select(tables.catalog_reservations).filter_by(**key)).one_or_none()
         if row is None:
-            connection.execute(insert(tables.catalog_reservations), key | mine)
+            connection.execute(insert(tables.catalog_reservations), {**key, **row_of_mine})
             return mine
-        taken = connection.execute(_TAKE, mine | {"row_id": row.id, "asker": request.owner_id, "now_us": now_us})
+        free = (_RESERVATIONS.owner_id == owner_id) | (_RESERVATIONS.expires_at_us <= now_us)
+        taken = connection.execute(
+            update(tables.catalog_reservations).where(_RESERVATIONS.id == row.id, free).values(**row_of_mine)
+        )
         if taken.rowcount:
             return mine
-        return {name: getattr(row, name) for name in mine}
+        expires_at = tables.timestamp_of(row.expires_at_us).ToDatetime(UTC)
+        return Held(row.owner_id, row.heartbeat_us * _MICROSECOND, expires_at)
 
-    found = await ports.store.write(change)
-    reservation = pb.Reservation(reservation_id=request.reservation_id, owner_id=str(found["owner_id"]))
-    reservation.heartbeat_interval.FromMicroseconds(int(str(found["heartbeat_us"])))
-    reservation.expires_at.CopyFrom(tables.timestamp_of(int(str(found["expires_at_us"]))))
-    return pb.GetOrExtendReservationResponse(reservation=reservation)
+    return await ports.store.write(change)
 
 
 async def release(ports: AdminPorts, request: pb.ReleaseReservationRequest) -> pb.ReleaseReservationResponse:
     """Give a reservation back. Fine also if it is not the caller's, or nobody's."""
-    key = _key(request.reservation_id)
-    require(owner_id=request.owner_id)
-    statement = delete(tables.catalog_reservations).filter_by(**key, owner_id=request.owner_id)
-    await ports.store.write(lambda tx: tx.connection.execute(statement))
+    await give_back(ports, _key(request.reservation_id), request.owner_id)
     return pb.ReleaseReservationResponse()
+
+
+async def give_back(ports: AdminPorts, key: Mapping[str, str], owner_id: str) -> None:
+    """End the caller's reservation of a key, if there is one."""
+    require(owner_id=owner_id)
+    statement = delete(tables.catalog_reservations).filter_by(**key, owner_id=owner_id)
+    await ports.store.write(lambda tx: tx.connection.execute(statement))
 
 
 def _key(id: pb.ReservationID) -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from sailplane_core.ports import Queue
+from sailplane_protos.cacheservice import cacheservice_pb2
 from sailplane_protos.datacatalog import datacatalog_pb2
 from sailplane_protos.service import admin_pb2, dataproxy_pb2, signal_pb2
 from sailplane_runtime.loops import keep_running
@@ -12,6 +13,7 @@ from sailplane_runtime.outbox import Relay
 from . import execution_orders, projects, schedules
 from .events import Consumer
 from .handlers.admin_service import AdminHandlers
+from .handlers.cache_service import CacheServiceHandlers
 from .handlers.data_catalog import DataCatalogHandlers
 from .handlers.data_proxy import DataProxyHandlers
 from .handlers.signals import SignalHandlers
@@ -19,6 +21,7 @@ from .ports import AdminPorts
 
 ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 DATA_PROXY_SERVICE = dataproxy_pb2.DESCRIPTOR.services_by_name["DataProxyService"].full_name
+CACHE_SERVICE = cacheservice_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name
 CATALOG_SERVICE = datacatalog_pb2.DESCRIPTOR.services_by_name["DataCatalog"].full_name
 SIGNAL_SERVICE = signal_pb2.DESCRIPTOR.services_by_name["SignalService"].full_name
 
@@ -40,6 +43,7 @@ class Admin:
             (DATA_PROXY_SERVICE, DataProxyHandlers(self._ports)),
             (SIGNAL_SERVICE, SignalHandlers(self._ports)),
             (CATALOG_SERVICE, DataCatalogHandlers(self._ports)),
+            (CACHE_SERVICE, CacheServiceHandlers(self._ports)),
         ]
 
     async def start(self) -> None:

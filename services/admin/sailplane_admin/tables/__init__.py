@@ -1,7 +1,7 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
 from .base import metadata, time_us, timestamp_of
-from .catalog import catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
+from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
 from .executions import execution_tags, executions, external_resources, node_executions, signals, task_executions
 from .registry import (
     description_entities,
@@ -13,6 +13,7 @@ from .registry import (
 )
 
 __all__ = [
+    "cache_entries",
     "catalog_artifacts",
     "catalog_datasets",
     "catalog_reservations",

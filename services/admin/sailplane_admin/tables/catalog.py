@@ -1,4 +1,4 @@
-"""The cache of outputs: datasets, artifacts and their tags, and who is computing one."""
+"""The cache of outputs: datasets, artifacts and their tags, and who is computing one; and outputs under mere keys."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
 
@@ -57,4 +57,16 @@ catalog_reservations = Table(
     Column("heartbeat_us", BigInteger, nullable=False),
     time_column("expires_at_us", nullable=False),
     UniqueConstraint("project", "domain", "name", "version", "tag_name", name="catalog_reservations_id"),
+)
+
+cache_entries = Table(
+    "cache_entries",
+    metadata,
+    id_column(),
+    Column("key", String(NAME_CHARS_MAX), nullable=False, comment="made up by whoever computes"),
+    time_column("created_at_us", nullable=False),
+    time_column("last_updated_at_us", nullable=False),
+    Column("data", LargeBinary, comment="cacheservice.CachedOutput; null if that is in the blob store"),
+    Column("data_uri", Text, nullable=False, comment="where it is if it is large"),
+    UniqueConstraint("key", name="cache_entries_key"),
 )
