@@ -96,6 +96,7 @@ EXECUTIONS = [
     bad("RecoverExecution", "name", good.DONE, good.DONE, EXISTS),
     *execution_ids("GetExecution"),
     *execution_ids("GetExecutionData"),
+    *execution_ids("GetExecutionMetrics"),
     *execution_ids("UpdateExecution"),
     bad("UpdateExecution", "state", 99),
     *execution_ids("TerminateExecution"),

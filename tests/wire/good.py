@@ -283,6 +283,7 @@ REQUESTS: Mapping[str, Callable[[], Message]] = {
     "UpdateExecution": lambda: execution_pb2.ExecutionUpdateRequest(id=execution_id()),
     "GetExecutionData": lambda: execution_pb2.WorkflowExecutionGetDataRequest(id=execution_id()),
     "ListExecutions": listing,
+    "GetExecutionMetrics": lambda: execution_pb2.WorkflowExecutionGetMetricsRequest(id=execution_id(), depth=-1),
     "GetNodeExecution": lambda: node_execution_pb2.NodeExecutionGetRequest(id=node_id()),
     "ListNodeExecutions": lambda: node_execution_pb2.NodeExecutionListRequest(
         workflow_execution_id=execution_id(), limit=10

@@ -32,7 +32,6 @@ NO_MESSAGES = (b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x05a", b"\x0b" * 200
 NOT_OFFERED = {
     *(f"{verb}{level}Attributes" for verb in ("Update", "Get", "Delete") for level in ("ProjectDomain", "Project")),
     *("UpdateWorkflowAttributes", "GetWorkflowAttributes", "DeleteWorkflowAttributes", "ListMatchableAttributes"),
-    "GetExecutionMetrics",
 }
 
 
