@@ -8,10 +8,11 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from sailplane_admin import tables as admin_tables
 from sailplane_core.errors import Unavailable
 from sailplane_core.ports import Message
@@ -20,7 +21,8 @@ from sailplane_runtime.store import sql, sqlite
 from sailplane_runtime.store.port import Transaction
 from sailplane_runtime.store.sql import SqlStore
 from sailplane_runtime.store.tables import outbox_table
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy.pool import QueuePool
 
 from .faults import Faults
 
@@ -43,13 +45,22 @@ LOGGED = {
 }
 """Whose changes are logged, by table and column."""
 
-_writing_engine = cache(sqlite.writing_engine)
-_reading_engine = cache(sqlite.reading_engine)
+
+@cache
+def _engine(make: Callable[[str], Engine], url: str) -> Engine:
+    """An engine whose connections are used again, where each run of a service would open its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite, "NullPool", QueuePool)
+        return make(url)
+
+
+_writing_engine = partial(_engine, sqlite.writing_engine)
+_reading_engine = partial(_engine, sqlite.reading_engine)
 
 
 @contextmanager
 def shared_engines() -> Generator[None]:
-    """One engine per file for all seeds: what SQLAlchemy has learned about a statement is kept with the engine."""
+    """The same engines for all seeds: what SQLAlchemy and SQLite have learned about a statement is kept with them."""
     before = sql.writing_engine, sql.reading_engine
     sql.writing_engine, sql.reading_engine = _writing_engine, _reading_engine
     try:
@@ -64,8 +75,8 @@ class Disk:
     def __init__(self) -> None:
         base = "/dev/shm" if Path("/dev/shm").is_dir() else None
         self._folder = tempfile.TemporaryDirectory(prefix="sailplane-sim-", dir=base)
-        self._readers: dict[str, sqlite3.Connection] = {}
-        self._empty = {service: self._template(service) for service in METADATA}
+        self._ours = {service: self._made(service) for service in METADATA}
+        """Our own connections, beside everybody else's."""
 
     def url(self, service: str) -> str:
         """Of a service's database."""
@@ -73,25 +84,22 @@ class Disk:
 
     def wipe(self) -> None:
         """Empty tables."""
-        for connection in self._readers.values():
-            connection.close()
-        self._readers.clear()
-        for service, data in self._empty.items():
-            for suffix in ("-wal", "-shm"):
-                self._path(service).with_name(f"{service}.db{suffix}").unlink(missing_ok=True)
-            self._path(service).write_bytes(data)
+        for service, connection in self._ours.items():
+            connection.execute("BEGIN IMMEDIATE")
+            for table in (*METADATA[service].tables, "sim_log"):
+                connection.execute(f"DELETE FROM {table}")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def rows(self, service: str, query: str, *values: Any) -> list[dict[str, Any]]:
         """What a query of ours finds, beside everybody else's."""
-        connection = self._readers.get(service)
-        if connection is None:
-            connection = self._readers[service] = sqlite3.connect(self._path(service), isolation_level=None)
-            connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(query, values)]
+        cursor = self._ours[service].execute(query, values)
+        names = [name for name, *_ in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def changes(self) -> int:
         """How many changes propeller has committed."""
-        return self.rows("propeller", "SELECT coalesce(max(seq), 0) AS seq FROM sim_log")[0]["seq"]
+        return self._ours["propeller"].execute("SELECT coalesce(max(seq), 0) FROM sim_log").fetchone()[0]
 
     def log(self, service: str) -> list[dict[str, Any]]:
         """Every change, first to last: `seq`, `of` (the table), and the logged columns."""
@@ -100,19 +108,16 @@ class Disk:
     def _path(self, service: str) -> Path:
         return Path(self._folder.name) / f"{service}.db"
 
-    def _template(self, service: str) -> bytes:
-        path = self._path(service)
+    def _made(self, service: str) -> sqlite3.Connection:
         metadata = METADATA[service]
         outbox_table(metadata)
         engine = sqlite.writing_engine(self.url(service))
         metadata.create_all(engine)
         engine.dispose()
-        with sqlite3.connect(path) as connection:
-            for statement in _log_of(LOGGED[service]):
-                connection.execute(statement)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.close()
-        return path.read_bytes()
+        connection = sqlite3.connect(self._path(service), isolation_level=None)
+        for statement in _log_of(LOGGED[service]):
+            connection.execute(statement)
+        return connection
 
 
 def _log_of(tables: dict[str, tuple[str, ...]]) -> list[str]:
