@@ -58,6 +58,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._clock = clock
         self._selector = self  # which the base class asks for events; there are none, only time
         self._clock_resolution = 2e-6
+        self._now, self._now_s = EPOCH_OF_TESTS, 0.0
         self._steps_left = steps_max
         self._is_over = False
         self._created: list[asyncio.Task[Any]] = []
@@ -70,7 +71,10 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def time(self) -> float:
         """Seconds since the beginning of the world."""
-        return (self._clock.now() - EPOCH_OF_TESTS).total_seconds()
+        now = self._clock.now()
+        if now is not self._now:  # asked for far more often than it moves
+            self._now, self._now_s = now, (now - EPOCH_OF_TESTS).total_seconds()
+        return self._now_s
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Nothing is ready: let time pass until something is."""
@@ -110,6 +114,10 @@ class SimLoop(asyncio.BaseEventLoop):
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         self._created.append(task)
         return task
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> events.Handle:  # type: ignore[override]
+        """As the base class does, but for its questions about threads and debugging."""
+        return self._call_soon(callback, args, context)
 
     def _call_soon(self, callback: Any, args: Any, context: Context | None) -> events.Handle:
         handle = events.Handle(callback, args, self, context)
