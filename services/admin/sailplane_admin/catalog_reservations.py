@@ -71,14 +71,11 @@ async def take(ports: AdminPorts, key: Mapping[str, str], owner_id: str, asked: 
 
     def change(transaction: Transaction) -> Held:
         connection = transaction.connection
-        row = connection.execute(select(tables.catalog_reservations).filter_by(**key)).one_or_none()
+        row = connection.execute(_FIND, key).one_or_none()
         if row is None:
             connection.execute(insert(tables.catalog_reservations), {**key, **row_of_mine})
             return mine
-        free = (_RESERVATIONS.owner_id == owner_id) | (_RESERVATIONS.expires_at_us <= now_us)
-        taken = connection.execute(
-            update(tables.catalog_reservations).where(_RESERVATIONS.id == row.id, free).values(**row_of_mine)
-        )
+        taken = connection.execute(_TAKE, {**row_of_mine, "row_id": row.id, "asker": owner_id, "now_us": now_us})
         if taken.rowcount:
             return mine
         expires_at = tables.timestamp_of(row.expires_at_us).ToDatetime(UTC)

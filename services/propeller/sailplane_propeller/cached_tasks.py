@@ -118,6 +118,8 @@ class Reservations:
         self._in_service = in_service
         self._places = asyncio.Semaphore(EXTENSIONS_AT_ONCE)
         self._under_way: dict[tuple[ExecutionId, str], asyncio.Task[None]] = {}
+        self._keys: dict[tuple[ExecutionId, str], CatalogKey] = {}
+        """Of what is reserved: to find a key out, the node's inputs are read."""
 
     async def run(self) -> None:
         """Extend for ever."""
@@ -125,9 +127,14 @@ class Reservations:
         try:
             while True:
                 await clock.sleep_until(clock.now() + HEARTBEAT)
-                for live in self._in_service():
-                    for node_id in _reserved(live):
-                        self._begin(live, node_id)
+                reserved = [(live, node_id) for live in self._in_service() for node_id in _reserved(live)]
+                self._keys = {
+                    (live.id, node_id): key
+                    for live, node_id in reserved
+                    if (key := self._keys.get((live.id, node_id))) is not None
+                }
+                for live, node_id in reserved:
+                    self._begin(live, node_id)
         finally:
             for extension in self._under_way.values():
                 extension.cancel()
@@ -142,9 +149,11 @@ class Reservations:
     async def _extend(self, live: Live, node_id: str) -> None:
         try:
             async with self._places:
-                definition = live.definition
-                node = definition.state.nodes[node_id]
-                key, _ = _key(live, node, await inputs.bind(self._tools.literals, definition, node))
+                node = live.definition.state.nodes[node_id]
+                key = self._keys.get((live.id, node_id))
+                if key is None:
+                    key, _ = _key(live, node, await inputs.bind(self._tools.literals, live.definition, node))
+                    self._keys[live.id, node_id] = key
                 if _is_reserved(live, node_id):  # or it would be taken anew after it was given back
                     await self._tools.ports.admin.catalog.reserve(key, _owner(live.id, node), HEARTBEAT)
         except Exception as error:

@@ -256,6 +256,29 @@ async def test_what_is_reserved_is_extended_while_the_node_is_active(tmp_path: P
     assert work.catalog.reserved == while_active
 
 
+async def test_inputs_are_read_once_however_often_a_reservation_is_extended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = await begun(tmp_path, serial=True)
+    work.live.definition.state.replace(replace(work.node, is_reserved=True))
+    bind, read = cached_tasks.inputs.bind, list[str]()
+
+    async def bind_and_count(literals: Any, definition: Any, node: NodeState) -> literals_pb2.LiteralMap:
+        read.append(node.id)
+        return await bind(literals, definition, node)
+
+    monkeypatch.setattr(cached_tasks.inputs, "bind", bind_and_count)
+    extending = asyncio.create_task(cached_tasks.Reservations(work.tools, lambda: [work.live]).run())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        work.clock.advance(cached_tasks.HEARTBEAT.total_seconds())
+        for _ in range(20):
+            await asyncio.sleep(0)
+    extending.cancel()
+    assert work.catalog.reserved == 3
+    assert read == ["n0"]
+
+
 async def test_a_reservation_whose_inputs_are_gone_is_left_to_expire(tmp_path: Path) -> None:
     work = await begun(tmp_path, serial=True)
     await work.look_up()
