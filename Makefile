@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # flytekit has a default image up to Python 3.12, and stops without one. Ours is never pulled, so any name will do.
 export FLYTE_INTERNAL_IMAGE ?= sailplane.local/python:any
 
-.PHONY: help setup fmt lint types test sim conformance compat e2e protos verify-protos lock up demo bench clean
+.PHONY: help setup fmt lint types test sim fuzz conformance compat e2e protos verify-protos lock up demo bench clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -52,6 +52,9 @@ test: lint types ## Check everything, then run all tests
 sim: $(READY) ## Run seeds of the simulator: SEEDS=1000 [FIRST=0] [JOBS=2], or TRACE=seed to see what happens in one
 	PYTHONPATH=tests $(BIN)/python -m sim --seeds $(or $(SEEDS),300) --first $(or $(FIRST),0) \
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(TRACE),--trace $(TRACE))
+
+fuzz: $(READY) ## Send every RPC what nobody would send: CASES=10000 of each
+	FUZZ_CASES=$(or $(CASES),10000) $(BIN)/pytest tests/wire/test_fuzz.py
 
 conformance: $(READY) ## Run the suites of the ports on all their implementations
 	$(BIN)/pytest tests/conformance
