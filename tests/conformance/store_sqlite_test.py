@@ -108,6 +108,18 @@ async def test_a_long_query_is_moved_off_the_event_loop(store: SqlStore) -> None
     assert threads[2].startswith("store-reader")
 
 
+async def test_short_queries_stay_on_the_event_loop_however_many_there_are(store: SqlStore) -> None:
+    threads: set[str] = set()
+
+    def query(connection: Connection) -> None:
+        threads.add(threading.current_thread().name)
+        connection.exec_driver_sql(count_to(100)).scalar_one()
+
+    for _ in range(500):
+        await store.read(query)
+    assert threads == {"MainThread"}
+
+
 async def test_long_queries_hold_up_neither_short_ones_nor_changes(store: SqlStore) -> None:
     release = threading.Event()
 

@@ -5,6 +5,7 @@ it is what the checkers go by, and no code under test writes it.
 """
 
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -60,13 +61,15 @@ _reading_engine = partial(_engine, sqlite.reading_engine)
 
 @contextmanager
 def shared_engines() -> Generator[None]:
-    """The same engines for all seeds: what SQLAlchemy and SQLite have learned about a statement is kept with them."""
-    before = sql.writing_engine, sql.reading_engine
-    sql.writing_engine, sql.reading_engine = _writing_engine, _reading_engine
-    try:
+    """The same engines for all seeds: what SQLAlchemy and SQLite have learned about a statement is kept with them.
+
+    A query may take as long as it likes, because there is no thread that it could be moved to.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sql, "writing_engine", _writing_engine)
+        patch.setattr(sql, "reading_engine", _reading_engine)
+        patch.setattr(sql, "QUICK_READ_STEPS_MAX", sys.maxsize)
         yield
-    finally:
-        sql.writing_engine, sql.reading_engine = before
 
 
 class Disk:

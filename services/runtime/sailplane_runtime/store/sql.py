@@ -26,9 +26,9 @@ from . import migrations as schema
 from .port import Transaction
 from .sqlite import (
     WAL_BYTES_CHECKPOINT,
+    StepLimit,
     checkpoint,
     database_path,
-    limit_statements,
     meaning,
     reading_engine,
     transaction,
@@ -45,7 +45,7 @@ Listener = Callable[[Sequence[Message]], None]
 
 READERS = 2
 QUICK_READ_STEPS_MAX = 50_000
-"""Of SQLite's virtual machine, per statement: some thousand rows looked at, 1 to 2 ms."""
+"""Of SQLite's virtual machine, per query: some thousand rows looked at, 1 to 2 ms."""
 CONFIRM_DELAY_S = 0.05
 """How long a confirmation waits for a commit to ride with. Real seconds, because nobody can observe the difference."""
 
@@ -73,7 +73,7 @@ class SqlStore:
         self._writer = GroupWriter(writing_engine(url), self._committed)
         engine = reading_engine(url)
         self._quick_reader = engine.connect()
-        limit_statements(self._quick_reader, QUICK_READ_STEPS_MAX)
+        self._quick_read_limit = StepLimit(self._quick_reader, QUICK_READ_STEPS_MAX)
         self._readers = _Readers(engine, readers, self._loop)
 
     @classmethod
@@ -107,6 +107,7 @@ class SqlStore:
         """
         self._check_open()
         await asyncio.sleep(0)  # whoever reads in a loop lets the others have their turn
+        self._quick_read_limit.renew()
         try:
             with transaction(self._quick_reader, immediate=False):
                 return query(self._quick_reader)

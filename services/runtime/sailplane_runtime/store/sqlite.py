@@ -24,6 +24,7 @@ WAL_PAGES_MAX = 16_000
 """At this length (64 MiB) the writer writes it back itself. It comes to that when commits follow each other so fast
 that the reader's thread never catches up, and only then can the WAL be started afresh."""
 STATEMENTS_CACHED = 512
+STEPS_PER_LOOK = 2_500
 
 _UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
@@ -116,13 +117,29 @@ def checkpoint(connection: Connection) -> None:
     driver_of(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
 
-def limit_statements(connection: Connection, steps_max: int) -> None:
-    """From now on interrupt every statement that takes more steps of SQLite's virtual machine."""
-    driver_of(connection).set_progress_handler(lambda: 1, steps_max)
+class StepLimit:
+    """Interrupts a connection once it has taken too many steps of SQLite's virtual machine since `renew`.
+
+    SQLite looks up at every n-th step of a statement, and counts the steps of all runs of a statement that is kept
+    (`iPrior` in its vdbe.c). So it may look up in a run that has hardly begun: a limit has to be many looks.
+    """
+
+    def __init__(self, connection: Connection, steps_max: int) -> None:
+        self._looks_max = steps_max // STEPS_PER_LOOK
+        self._looks = 0
+        driver_of(connection).set_progress_handler(self._look_up, STEPS_PER_LOOK)
+
+    def renew(self) -> None:
+        """From here on it may take as many again."""
+        self._looks = 0
+
+    def _look_up(self) -> bool:
+        self._looks += 1
+        return self._looks == self._looks_max  # once: the ROLLBACK after it must pass
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether `limit_statements` ended it."""
+    """Whether a `StepLimit` ended it."""
     return _code(error) == sqlite3.SQLITE_INTERRUPT
 
 
