@@ -159,19 +159,28 @@ def saved_first(outcome: Outcome) -> Sequence[str]:
 
 
 def families(outcome: Outcome) -> Sequence[str]:
-    """What has ended holds nothing that lives: no node, no Pod, no child execution."""
+    """What has ended holds nothing that lives: no node, no Pod, no child execution.
+
+    A propeller that stood still may ask for a child after the one that took over has given it up. Admin then ends it
+    with its parent, not before.
+    """
     found: list[str] = []
     ended: dict[str, int] = {}
     phases: dict[str, int] = {}
+    overtaken_from = min((one.rows for one in outcome.history.of("goes on")), default=len(outcome.rows))
+    overtaken: set[str] = set()
     for commit in commits(outcome):
         execution = commit.execution
+        if execution.name not in phases and commit.seq > overtaken_from:
+            overtaken.add(execution.name)
         active = [row for row in execution.nodes.values() if _N(row["phase"]) not in NODE_TERMINAL]
         if execution.header["is_terminal"]:
             ended.setdefault(execution.name, commit.seq)
             found.extend(
                 f"{execution.name} has ended, and its child {row['child_name']} lives"
                 for row in execution.nodes.values()
-                if _E(phases.get(row["child_name"], _E.ABORTED)) not in EXECUTION_TERMINAL
+                if row["child_name"] not in overtaken
+                and _E(phases.get(row["child_name"], _E.ABORTED)) not in EXECUTION_TERMINAL
             )
             found.extend(f"{execution.name} has ended, and {row['id']} lives" for row in active)
             found.extend(
