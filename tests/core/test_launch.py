@@ -107,7 +107,11 @@ def test_the_first_layer_that_speaks_wins_field_by_field() -> None:
     project_level.annotations.values["level"] = "project"
     project_level.envs.values.add(key="K", value="V")
     project_level.interruptible.value = False
-    config = resolve(asked, by, attributes=(workflow_level, project_level)).config
+    said = [
+        matchable_resource_pb2.MatchingAttributes(workflow_execution_config=one)
+        for one in (workflow_level, project_level)
+    ]
+    config = resolve(asked, by, attributes=said).config
     assert config.max_parallelism == 7
     assert config.labels == {"asked": "yes"}, "maps are taken whole"
     assert config.annotations == {"level": "workflow"}

@@ -16,12 +16,16 @@ from flyteidl.admin import (
     event_pb2,
     execution_pb2,
     launch_plan_pb2,
+    matchable_resource_pb2,
     node_execution_pb2,
+    project_attributes_pb2,
+    project_domain_attributes_pb2,
     project_pb2,
     signal_pb2,
     task_execution_pb2,
     task_pb2,
     version_pb2,
+    workflow_attributes_pb2,
     workflow_pb2,
 )
 from flyteidl.core import execution_pb2 as phases_pb2
@@ -180,6 +184,15 @@ def task_event() -> event_pb2.TaskExecutionEventRequest:
     return request
 
 
+def resources() -> matchable_resource_pb2.MatchingAttributes:
+    """What tasks get, and may have at most."""
+    spec = matchable_resource_pb2.TaskResourceSpec
+    given = matchable_resource_pb2.TaskResourceAttributes(
+        defaults=spec(cpu="100m", memory="64Mi"), limits=spec(cpu="64", memory="512Gi")
+    )
+    return matchable_resource_pb2.MatchingAttributes(task_resource_attributes=given)
+
+
 def listing(name: str = "") -> common_pb2.ResourceListRequest:
     """A page."""
     return common_pb2.ResourceListRequest(id=named(name), limit=10)
@@ -246,6 +259,35 @@ REQUESTS: Mapping[str, Callable[[], Message]] = {
     "GetProject": lambda: project_pb2.ProjectGetRequest(id=PROJECT),
     "ListProjects": project_pb2.ProjectListRequest,
     "GetDomains": project_pb2.GetDomainRequest,
+    # Attributes
+    "UpdateProjectAttributes": lambda: project_attributes_pb2.ProjectAttributesUpdateRequest(
+        attributes=project_attributes_pb2.ProjectAttributes(project=PROJECT, matching_attributes=resources())
+    ),
+    "UpdateProjectDomainAttributes": lambda: project_domain_attributes_pb2.ProjectDomainAttributesUpdateRequest(
+        attributes=project_domain_attributes_pb2.ProjectDomainAttributes(
+            project=PROJECT, domain=DOMAIN, matching_attributes=resources()
+        )
+    ),
+    "UpdateWorkflowAttributes": lambda: workflow_attributes_pb2.WorkflowAttributesUpdateRequest(
+        attributes=workflow_attributes_pb2.WorkflowAttributes(
+            project=PROJECT, domain=DOMAIN, workflow="w", matching_attributes=resources()
+        )
+    ),
+    "ListMatchableAttributes": matchable_resource_pb2.ListMatchableAttributesRequest,
+    "GetProjectAttributes": lambda: project_attributes_pb2.ProjectAttributesGetRequest(project=PROJECT),
+    "GetProjectDomainAttributes": lambda: project_domain_attributes_pb2.ProjectDomainAttributesGetRequest(
+        project=PROJECT, domain=DOMAIN
+    ),
+    "GetWorkflowAttributes": lambda: workflow_attributes_pb2.WorkflowAttributesGetRequest(
+        project=PROJECT, domain=DOMAIN, workflow="w"
+    ),
+    "DeleteWorkflowAttributes": lambda: workflow_attributes_pb2.WorkflowAttributesDeleteRequest(
+        project=PROJECT, domain=DOMAIN, workflow="w"
+    ),
+    "DeleteProjectDomainAttributes": lambda: project_domain_attributes_pb2.ProjectDomainAttributesDeleteRequest(
+        project=PROJECT, domain=DOMAIN
+    ),
+    "DeleteProjectAttributes": lambda: project_attributes_pb2.ProjectAttributesDeleteRequest(project=PROJECT),
     # Definitions
     "CreateTask": task,
     "GetTask": lambda: common_pb2.ObjectGetRequest(id=id_of(TASK, "t")),

@@ -10,11 +10,11 @@ import pytest
 from compat.plane import Plane
 from flyteidl.service import admin_pb2, dataproxy_pb2, signal_pb2
 from grpc import StatusCode
-from wire import bad_definitions, bad_runs, good
+from wire import bad_attributes, bad_definitions, bad_runs, good
 from wire.bad import Bad
 from wire.conftest import Call
 
-CASES = [*bad_definitions.CASES, *bad_runs.CASES]
+CASES = [*bad_definitions.CASES, *bad_attributes.CASES, *bad_runs.CASES]
 
 METHODS = [
     method
@@ -25,14 +25,10 @@ METHODS = [
     )
     for method in file.DESCRIPTOR.services_by_name[service].methods
 ]
-NEEDS_NOTHING = {"GetVersion", "GetDomains", "ListProjects"}
+NEEDS_NOTHING = {"GetVersion", "GetDomains", "ListProjects", "ListMatchableAttributes"}
 """An empty request is a good one."""
 NO_MESSAGES = (b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x05a", b"\x0b" * 200)
 """Half a tag, a length beyond the end twice, and groups without end."""
-NOT_OFFERED = {
-    *(f"{verb}{level}Attributes" for verb in ("Update", "Get", "Delete") for level in ("ProjectDomain", "Project")),
-    *("UpdateWorkflowAttributes", "GetWorkflowAttributes", "DeleteWorkflowAttributes", "ListMatchableAttributes"),
-}
 
 
 def written(plane: Plane) -> dict[str, Any]:
@@ -87,8 +83,7 @@ def test_an_empty_request_is_refused_unless_it_says_all(call: Call, method: Any)
         call(method.name, request)
         return
     error: Any = failure(call, method.name, request)
-    expected = StatusCode.UNIMPLEMENTED if method.name in NOT_OFFERED else StatusCode.INVALID_ARGUMENT
-    assert error.code() is expected, error.details()
+    assert error.code() is StatusCode.INVALID_ARGUMENT, error.details()
 
 
 @pytest.mark.usefixtures("nothing_is_written")
@@ -105,9 +100,7 @@ def test_bytes_that_are_no_message_are_refused(world: Plane, method: Any) -> Non
 
 
 def test_every_rpc_is_in_the_table() -> None:
-    assert {case.method for case in CASES} == {method.name for method in METHODS} - NOT_OFFERED - {
-        *("GetVersion", "GetDomains")
-    }
+    assert {case.method for case in CASES} == {method.name for method in METHODS} - {"GetVersion", "GetDomains"}
 
 
 def test_what_the_table_spoils_is_good(call: Call) -> None:

@@ -5,6 +5,7 @@ with pure functions of `sailplane_core` and says what to read and write; `tables
 comes in one value, `ports.AdminPorts`; `service` wires it together.
 
 projects, domains           where things may be registered and run
+attributes                  what is said of all executions of a project, a domain or a workflow
 tasks, workflows,           immutable versions, compared by structure when they are registered again
 launch_plans                (`registration` has what the three share)
 single_tasks                the workflow and launch plan around a task that runs on its own

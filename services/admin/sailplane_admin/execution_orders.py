@@ -1,6 +1,7 @@
 """What admin tells propeller, as messages of the queue `executions`. Their ids make telling twice harmless."""
 
 from sailplane_core import closures
+from sailplane_core.attributes import first_of
 from sailplane_core.ids import ExecutionId
 from sailplane_core.launch import Launch
 from sailplane_core.ports import Message
@@ -36,6 +37,10 @@ def start(
         created_at=settled.closure.created_at,
         namespace=settled.spec.metadata.system_metadata.namespace,
     )
+    resources = first_of(settled.attributes, "task_resource_attributes")
+    if resources.HasField("task_resource_attributes"):
+        order.task_resources.CopyFrom(resources.task_resource_attributes)
+    order.plugin_overrides.extend(first_of(settled.attributes, "plugin_overrides").plugin_overrides.overrides)
     if config.interruptible is not None:
         order.interruptible.value = config.interruptible
     if recovers is not None:

@@ -7,11 +7,13 @@ request of the same name cannot change the inputs of the first.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sailplane_core import closures, launch, naming, validation
+from sailplane_core.attributes import Place
 from sailplane_core.errors import AlreadyExists, AlreadyTerminal, InvalidRequest, InvariantBroken, NotFound
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import EntityId, ExecutionId, ResourceType
@@ -23,6 +25,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from . import (
+    attributes,
     execution_data,
     execution_orders,
     execution_rows,
@@ -105,9 +108,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What is stored about the surroundings of a new execution. The references are columns of its row."""
+    """What is stored about the surroundings of a new execution. The references are columns of its row.
+
+    `attributes` are the matchable ones that hold for it, the most specific first.
+    """
 
     project_labels: dict[str, str]
+    attributes: Sequence[matchable_resource_pb2.MatchingAttributes]
     parent: execution_pb2.ExecutionSpec | None
     references: dict[str, int | str | None]
 
@@ -126,6 +133,7 @@ async def create(
         namespace=ports.settings.namespace_template.format(project=request.project, domain=request.domain),
         project_labels=around.project_labels,
         defaults=matchable_resource_pb2.WorkflowExecutionConfig(max_parallelism=ports.settings.max_parallelism),
+        attributes=around.attributes,
         parent=around.parent,
     )
     if unregistered is not None:  # only now that the request is known to be good
@@ -181,7 +189,8 @@ def _surroundings(
             raise NotFound("execution", str(ExecutionId.of(node.execution_id)))
         parent = execution_pb2.ExecutionSpec.FromString(row.spec)
         references |= {"parent_execution_id": row.row_id, "parent_node_id": node.node_id}
-    return Surroundings(dict(project.labels.values), parent, references)
+    place = Place(request.project, request.domain, plan.spec.workflow_id.name, plan.id.name)
+    return Surroundings(dict(project.labels.values), attributes.holding(connection, place), parent, references)
 
 
 def _row_id(ports: AdminPorts, connection: Connection, table: Table, id: EntityId) -> int | None:

@@ -39,8 +39,8 @@ async def ensure_defaults(ports: AdminPorts) -> None:
     await write_once(ports.store, change)
 
 
-def require_active(connection: Connection, settings: AdminSettings, project: str, domain: str) -> Project:
-    """The project, if something may be registered or started in it and the domain.
+def require_active(connection: Connection, settings: AdminSettings, project: str, domain: str | None) -> Project:
+    """The project, if something may be registered or started in it and the domain; None for no domain in particular.
 
     Raises `InvalidRequest` when either is unknown, `InactiveProject` when the project is archived.
     """
@@ -52,7 +52,8 @@ def require_active(connection: Connection, settings: AdminSettings, project: str
         )
     if found.state != Project.ACTIVE:
         raise InactiveProject(project)
-    validation.check_domain(domain, settings.domains)
+    if domain is not None:
+        validation.check_domain(domain, settings.domains)
     return found
 
 

@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 
 from sailplane_core import validation
+from sailplane_core.attributes import Place, check_needs, first_of, limits
 from sailplane_core.compiler import compile_task
 from sailplane_core.errors import NotFound
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import EntityId, ResourceType
+from sailplane_core.resources import needs_of
 from sailplane_protos.admin import common_pb2, task_pb2
 from sailplane_protos.core import compiler_pb2
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection, insert, select
 
-from . import projects, tables
+from . import attributes, projects, tables
 from .listing import Listing, fields_of, list_page
 from .ports import AdminPorts
 from .registration import (
@@ -42,6 +44,7 @@ async def create(ports: AdminPorts, request: task_pb2.TaskCreateRequest) -> None
     check_description(request.spec.description)
     id = EntityId.of(request.id)
     compiled = compile_task(id, request.spec.template)
+    needs = needs_of(request.spec.template.container.resources)
     now_us = tables.time_us(ports.clock.now())
     task = task_pb2.Task(id=request.id, short_description=request.spec.description.short_description)
     task.closure.compiled_task.CopyFrom(compiled)
@@ -60,6 +63,8 @@ async def create(ports: AdminPorts, request: task_pb2.TaskCreateRequest) -> None
         present = _read(connection, id)
         if present is not None:
             return present
+        held = first_of(attributes.holding(connection, Place(id.project, id.domain)), "task_resource_attributes")
+        check_needs(needs, limits(held.task_resource_attributes))
         connection.execute(_INSERT, row)
         register_name(connection, id, now_us)
         if request.spec.HasField("description"):

@@ -17,6 +17,7 @@ from sailplane_protos.core import (
     workflow_pb2,
 )
 
+from .attributes import first_of
 from .errors import InvalidRequest
 from .ids import ResourceType
 from .launch_plan import default_spec
@@ -61,6 +62,8 @@ class Launch:
     closure: execution_pb2.ExecutionClosure
     config: ExecutionConfig
     tags: tuple[tuple[str, str], ...]
+    attributes: tuple[matchable_resource_pb2.MatchingAttributes, ...] = ()
+    """What is said of the execution by where it belongs, the most specific first."""
 
 
 def resolve(
@@ -71,7 +74,7 @@ def resolve(
     namespace: str,
     project_labels: Mapping[str, str],
     defaults: matchable_resource_pb2.WorkflowExecutionConfig,
-    attributes: Sequence[matchable_resource_pb2.WorkflowExecutionConfig] = (),
+    attributes: Sequence[matchable_resource_pb2.MatchingAttributes] = (),
     principal: str = "",
     parent: execution_pb2.ExecutionSpec | None = None,
 ) -> Launch:
@@ -81,9 +84,11 @@ def resolve(
     called, `parent` the spec of the execution whose node asks for this one, if one does.
     """
     user_inputs = request.inputs if request.inputs.literals else request.spec.inputs
-    config = effective_config((request.spec, plan.spec, *attributes), defaults, project_labels)
+    said = [one.workflow_execution_config for one in attributes if one.HasField("workflow_execution_config")]
+    config = effective_config((request.spec, plan.spec, *said), defaults, project_labels)
     spec = _spec(request.spec, config, namespace)
     _set_origin(spec, principal, parent)
+    _set_cluster(spec, plan.spec, attributes)
     closure = execution_pb2.ExecutionClosure(workflow_id=plan.spec.workflow_id)
     closure.created_at.FromDatetime(now)
     closure.updated_at.CopyFrom(closure.created_at)
@@ -95,6 +100,7 @@ def resolve(
         closure=closure,
         config=config,
         tags=(*config.labels.items(), *((tag, "") for tag in request.spec.tags)),
+        attributes=tuple(attributes),
     )
 
 
@@ -272,6 +278,25 @@ def _set_origin(spec: execution_pb2.ExecutionSpec, principal: str, parent: execu
     spec.metadata.nesting = parent.metadata.nesting + 1
     if parent.HasField("execution_cluster_label"):
         spec.execution_cluster_label.CopyFrom(parent.execution_cluster_label)
+
+
+def _set_cluster(
+    spec: execution_pb2.ExecutionSpec,
+    plan: launch_plan_pb2.LaunchPlanSpec,
+    attributes: Sequence[matchable_resource_pb2.MatchingAttributes],
+) -> None:
+    """Where it is to run. Raises `InvalidRequest` for another pool than the one that is set where it belongs."""
+    pool = first_of(attributes, "cluster_assignment").cluster_assignment.cluster_pool_name
+    asked = spec.cluster_assignment.cluster_pool_name or plan.cluster_assignment.cluster_pool_name
+    if pool and asked and pool != asked:
+        raise InvalidRequest(
+            f"invalid value for cluster_assignment: [{asked}] was asked for, but [{pool}] must be used"
+        )
+    if pool or asked:
+        spec.cluster_assignment.cluster_pool_name = pool or asked
+    label = first_of(attributes, "execution_cluster_label").execution_cluster_label
+    if label.value and not spec.execution_cluster_label.value:
+        spec.execution_cluster_label.value = label.value
 
 
 def _notifications(

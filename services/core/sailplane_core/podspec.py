@@ -20,7 +20,7 @@ from .errors import InvalidRequest
 from .ids import ExecutionId, pod_name
 from .literal_text import struct_json
 from .ports import Pod
-from .resources import NO_NEEDS, Needs, merge, needs_of, parse_quantity
+from .resources import NO_NEEDS, Needs, bounded, merge, needs_of, parse_quantity
 from .templating import TemplateValues, render_all, uses
 
 PRIMARY_CONTAINER_ANNOTATION = "primary_container_name"
@@ -60,6 +60,7 @@ class PodContext:
     service_account: str = "default"
     interruptible: bool = False
     default_needs: Needs = NO_NEEDS
+    needs_max: Mapping[str, str] = field(default_factory=dict[str, str])
     array_index: int = -1
 
     @property
@@ -281,8 +282,9 @@ def attempt_envs(context: PodContext) -> dict[str, str]:
 
 
 def _needs(context: PodContext, own: Needs) -> Manifest:
-    merged = merge(needs_of(context.overrides.resources), own, context.default_needs).manifest
-    return {"resources": merged} if merged else {}
+    merged = merge(needs_of(context.overrides.resources), own, context.default_needs)
+    manifest = bounded(merged, context.needs_max).manifest
+    return {"resources": manifest} if manifest else {}
 
 
 def _port(port: tasks_pb2.ContainerPort) -> Manifest:

@@ -107,6 +107,15 @@ def merge(override: Needs, own: Needs, defaults: Needs) -> Needs:
     return Needs(dict(sorted(requests.items())), dict(sorted(limits.items())))
 
 
+def bounded(needs: Needs, at_most: Mapping[str, str]) -> Needs:
+    """The same with no more of anything than there may be."""
+
+    def bound(part: Mapping[str, str]) -> dict[str, str]:
+        return {name: text if _at_most(text, at_most.get(name)) else at_most[name] for name, text in part.items()}
+
+    return Needs(bound(needs.requests), bound(needs.limits))
+
+
 def _settle(
     name: str, request: str | None, limit: str | None, requests: dict[str, str], limits: dict[str, str]
 ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sailplane_core import task_result
+from sailplane_core import attributes, task_result
 from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import EntityId, ExecutionId, pod_name
 from sailplane_core.layout import Layout
@@ -70,6 +70,8 @@ def pod_context(
         labels=dict(start.labels),
         annotations=dict(start.annotations),
         service_account=start.security_context.run_as.k8s_service_account or "default",
+        default_needs=attributes.default_needs(start.task_resources),
+        needs_max=attributes.limits(start.task_resources),
         interruptible=is_interruptible(node, spec, definition.plan.primary.template, info.policies),
         array_index=node.item,
     )

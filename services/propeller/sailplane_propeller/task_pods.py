@@ -1,14 +1,18 @@
 """Tasks as Pods: making an attempt's Pod run, and taking it away."""
 
 from sailplane_core import podspec
-from sailplane_core.failures import Failure
+from sailplane_core.attributes import missing_plugin
+from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import pod_name
-from sailplane_core.machine import BindingFailed, Command, NodeState, Observation, PodRemoved
+from sailplane_core.machine import BindingFailed, Command, LaunchFailed, NodeState, Observation, PodRemoved
 
 from . import inputs
 from .live import Live
 from .pods import default_envs, pod_context
 from .tools import Tools
+
+PLUGINS = ("container", "pod", "sidecar")
+"""Flyte's names for running a task as a Pod, which is all that there is here."""
 
 
 async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | None:
@@ -17,6 +21,9 @@ async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | Non
     if isinstance(bound, Failure):
         return BindingFailed(node.id, node.attempt, bound)
     context = pod_context(live, node, bound, default_envs(tools.ports.settings))
+    missing = missing_plugin(live.definition.start.plugin_overrides, context.task.type, PLUGINS)
+    if missing:
+        return LaunchFailed(node.id, node.attempt, Failure("PluginMissing", missing, FailureKind.USER, retryable=False))
     pod = podspec.build(context)
     if podspec.needs_task_template(context.task):
         await tools.ports.blobs.put(context.task_template_uri, context.task.SerializeToString())

@@ -5,6 +5,7 @@ from typing import Any
 from sailplane_protos.admin import version_pb2
 
 from ..ports import AdminPorts
+from .attributes import AttributeHandlers
 from .events import EventHandlers
 from .executions import ExecutionHandlers
 from .launch_plans import LaunchPlanHandlers
@@ -17,6 +18,7 @@ from .workflows import WorkflowHandlers
 
 class AdminHandlers(
     ProjectHandlers,
+    AttributeHandlers,
     TaskHandlers,
     WorkflowHandlers,
     LaunchPlanHandlers,

@@ -4,6 +4,7 @@ from .base import metadata, time_us, timestamp_of
 from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
 from .executions import execution_tags, executions, external_resources, node_executions, signals, task_executions
 from .registry import (
+    attributes,
     description_entities,
     launch_plans,
     named_entities,
@@ -13,6 +14,7 @@ from .registry import (
 )
 
 __all__ = [
+    "attributes",
     "cache_entries",
     "catalog_artifacts",
     "catalog_datasets",

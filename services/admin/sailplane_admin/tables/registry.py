@@ -135,3 +135,17 @@ description_entities = Table(
     Column("description", LargeBinary, nullable=False, comment="admin.DescriptionEntity"),
     UniqueConstraint("resource_type", "project", "domain", "name", "version", name="description_entities_version"),
 )
+
+attributes = Table(
+    "attributes",
+    metadata,
+    id_column(),
+    Column("resource_type", Integer, nullable=False, comment="admin.MatchableResource"),
+    Column("project", String(NAME_CHARS_MAX), nullable=False, comment="empty for all, as what follows"),
+    Column("domain", String(NAME_CHARS_MAX), nullable=False),
+    Column("workflow", String(NAME_CHARS_MAX), nullable=False),
+    Column("launch_plan", String(NAME_CHARS_MAX), nullable=False),
+    time_column("updated_at_us", nullable=False),
+    Column("attributes", LargeBinary, nullable=False, comment="admin.MatchingAttributes"),
+    UniqueConstraint("project", "domain", "workflow", "launch_plan", "resource_type", name="attributes_place"),
+)
