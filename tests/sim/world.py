@@ -353,8 +353,8 @@ def _quiet() -> Generator[None]:
     try:
         yield
     finally:
-        gc.enable()
         with warnings.catch_warnings(action="ignore"):  # of coroutines that nobody awaits any more
             gc.collect(1)
+        gc.enable()
         structlog.configure(**logging)
         sys.unraisablehook = hook

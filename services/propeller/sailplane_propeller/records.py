@@ -114,6 +114,7 @@ _HEADER_COLUMNS = frozenset(
         "abort_principal",
         "started_at",
         "ended_at",
+        "decided_at",
     }
 )
 """What a transition may change of an execution's row."""
@@ -167,6 +168,7 @@ def _header_row(id: str, header: Header) -> dict[str, Any]:
         "abort_principal": header.abort_principal,
         "started_at": header.started_at,
         "ended_at": header.ended_at,
+        "decided_at": header.decided_at,
     }
 
 
@@ -278,6 +280,7 @@ def _header(row: RowMapping) -> Header:
         abort_principal=row["abort_principal"],
         started_at=utc(row["started_at"]),
         ended_at=utc(row["ended_at"]),
+        decided_at=utc(row["decided_at"]),
     )
 
 

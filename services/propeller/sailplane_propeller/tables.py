@@ -34,6 +34,7 @@ executions = Table(
     Column("abort_principal", String(255), nullable=False),
     Column("started_at", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True), comment="set by the move into a terminal phase"),
+    Column("decided_at", DateTime(timezone=True), comment="of the last transition; never earlier than the one before"),
     Column("parked_at", DateTime(timezone=True), comment="set when a broken invariant took it out of service"),
     Column("parked_reason", Text, comment="what was broken, in a sentence"),
     Column("parked_evidence", Text, comment="what was being observed, and the traceback"),

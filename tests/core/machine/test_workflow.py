@@ -1,6 +1,7 @@
 """How an execution moves: order, retries, failure, abort, sub-workflows, and late or repeated observations."""
 
 from dataclasses import replace
+from datetime import UTC, timedelta
 
 import pytest
 from core.machine.language import Library
@@ -58,6 +59,19 @@ def test_a_chain_runs_in_order_and_succeeds() -> None:
     assert world.launched == ["a-0", "b-0", "c-0"]
     assert world.state.header.phase is ExecutionPhase.SUCCEEDED
     assert set(world.phases().values()) == {"SUCCEEDED"}
+
+
+def test_what_is_told_comes_in_order_whatever_the_clocks_of_two_owners_say() -> None:
+    world = World(plan(compiled("w", {"a": []})))
+    for minutes in (10, 0, 0):
+        world.now = NOON + timedelta(minutes=minutes)
+        world.see(*([InputsBound("a", 0)] if world.waiting else [Started()]))
+    world.run()
+    parked = end_parked(world.state, AbortRequested("enough", "me"), NOON)
+    tasks = [event.task.reported_at.ToDatetime(UTC) for event in world.events if event.HasField("task")]
+    assert len(tasks) == 3
+    assert tasks[0] < tasks[1] <= tasks[2]
+    assert parked.events[-1].workflow.occurred_at.ToDatetime(UTC) > tasks[2]
 
 
 def test_the_events_of_one_task_come_in_flytes_order() -> None:

@@ -6,7 +6,7 @@ workflow.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ..failures import Failure
@@ -63,7 +63,11 @@ class StartInfo:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The execution's own row. `version` counts its transitions and guards every save."""
+    """The execution's own row. `version` counts its transitions and guards every save.
+
+    `decided_at` is the last transition's time. Whatever the clocks of two owners say, it is later than that of the one
+    before, so that what is told of them can be put in order.
+    """
 
     phase: ExecutionPhase = ExecutionPhase.UNDEFINED
     version: int = 0
@@ -73,11 +77,16 @@ class Header:
     abort_principal: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    decided_at: datetime | None = None
 
     @property
     def is_terminal(self) -> bool:
         """Whether it has ended for good."""
         return self.phase in EXECUTION_TERMINAL
+
+    def time_of_next(self, now: datetime) -> datetime:
+        """The time of the next transition."""
+        return now if self.decided_at is None else max(now, self.decided_at + timedelta(microseconds=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Step:
 
     def __init__(self, plan: Plan, state: ExecutionState, now: datetime) -> None:
         self.plan = plan
-        self.now = now
+        self.now = state.header.time_of_next(now)
         self.start = state.start
         self.header = state.header
         self.changed: dict[str, NodeState] = {}
@@ -247,7 +247,11 @@ class Step:
     def finish(self) -> Transition:
         """The decision, with the version counted up if there is anything to save."""
         is_empty = self.header == self._state.header and not (self.changed or self.commands or self.events)
-        header = self.header if is_empty else replace(self.header, version=self._state.header.version + 1)
+        header = (
+            self.header
+            if is_empty
+            else replace(self.header, version=self._state.header.version + 1, decided_at=self.now)
+        )
         return Transition(
             header, self.changed, self._remaining, tuple(self.commands), tuple(self.events), is_empty=is_empty
         )

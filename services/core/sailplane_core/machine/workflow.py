@@ -55,6 +55,7 @@ def end_parked(state: ExecutionState, seen: AbortRequested, now: datetime) -> Tr
     reservations released.
     """
     failure = _aborted(seen)
+    now = state.header.time_of_next(now)
     header = replace(
         state.header,
         phase=ExecutionPhase.ABORTED,
@@ -63,6 +64,7 @@ def end_parked(state: ExecutionState, seen: AbortRequested, now: datetime) -> Tr
         abort_cause=seen.cause,
         abort_principal=seen.principal,
         ended_at=now,
+        decided_at=now,
     )
     active = [state.nodes[node_id] for node_id in sorted(state.active)]
     nodes = {
