@@ -21,6 +21,8 @@ from .ports import AdminPorts
 HEARTBEAT_MAX = timedelta(seconds=10)
 HEARTBEATS_OF_GRACE = 3
 """A reservation that was not extended for so many intervals is anybody's."""
+LAPSED_PER_NEW = 10
+"""Each new reservation clears away so many that have lapsed and that nobody has asked for again."""
 
 _RESERVATIONS = tables.catalog_reservations.c
 _MICROSECOND = timedelta(microseconds=1)
@@ -34,6 +36,13 @@ _TAKE = (
     )
     .values({name: bindparam(name) for name in ("owner_id", "heartbeat_us", "expires_at_us")})
 )
+_LAPSED = (
+    select(_RESERVATIONS.id)
+    .where(_RESERVATIONS.expires_at_us <= bindparam("now_us"))
+    .order_by(_RESERVATIONS.expires_at_us)
+    .limit(LAPSED_PER_NEW)
+)
+_DELETE_LAPSED = delete(tables.catalog_reservations).where(_RESERVATIONS.id.in_(_LAPSED.scalar_subquery()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ async def take(ports: AdminPorts, key: Mapping[str, str], owner_id: str, asked: 
         connection = transaction.connection
         row = connection.execute(_FIND, key).one_or_none()
         if row is None:
+            connection.execute(_DELETE_LAPSED, {"now_us": now_us})
             connection.execute(insert(tables.catalog_reservations), {**key, **row_of_mine})
             return mine
         taken = connection.execute(_TAKE, {**row_of_mine, "row_id": row.id, "asker": owner_id, "now_us": now_us})

@@ -48,7 +48,7 @@ nodes = Table(
     Column("execution_id", ForeignKey("executions.id"), primary_key=True),
     Column("id", String(64), primary_key=True, comment="unique within the execution"),
     Column("spec_id", String(255), nullable=False, comment="id within the template"),
-    Column("scope", String(64), nullable=False, comment="the sub-workflow node it lies in, '' at the top"),
+    Column("scope", String(64), nullable=False, comment="the node it lies in, '' at the top"),
     Column("kind", String(16), nullable=False, comment="machine.NodeKind"),
     Column("phase", Integer, nullable=False, comment="core.NodeExecution.Phase"),
     Column("task_phase", Integer, nullable=False, comment="core.TaskExecution.Phase of the present attempt"),

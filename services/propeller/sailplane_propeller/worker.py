@@ -192,7 +192,7 @@ class Worker:
                     await self._end_unstarted(live, batch)
                     return
                 seen = [one.observation for one in batch]
-                await self._complete_plan(definition.plan, seen)
+                await self._complete_plan(definition.plan, definition.state, seen)
                 await self._ports.turns.next()
                 transition = await advance(
                     self._ports.store,
@@ -231,10 +231,13 @@ class Worker:
         if version != state.header.version:
             raise StaleVersion(f"execution {live.id}")
 
-    async def _complete_plan(self, plan: Plan, seen: Sequence[Observation]) -> None:
+    async def _complete_plan(self, plan: Plan, state: ExecutionState, seen: Sequence[Observation]) -> None:
         """A generated graph that is news may have got lost with the copy of the state it was meant for."""
         for one in seen:
-            if isinstance(one, GraphBuilt) and one.node_id not in plan.generated:
+            if not isinstance(one, GraphBuilt) or one.node_id in plan.generated:
+                continue
+            node = state.nodes.get(one.node_id)
+            if node is not None and not node.is_terminal and node.attempt == one.attempt:
                 plan.generated[one.node_id] = Closure(await dynamic.load(self._ports.blobs, one.graph_uri))
 
     async def _pause(self, delay_s: float) -> float:

@@ -254,8 +254,8 @@ async def test_a_list_that_cannot_be_is_refused(
 # Reservations
 
 
-async def reserve(ports: AdminPorts, owner: str, seconds: int = 2) -> pb.Reservation:
-    request = pb.GetOrExtendReservationRequest(reservation_id={"dataset_id": DATASET, "tag_name": "t"}, owner_id=owner)
+async def reserve(ports: AdminPorts, owner: str, seconds: int = 2, *, tag: str = "t") -> pb.Reservation:
+    request = pb.GetOrExtendReservationRequest(reservation_id={"dataset_id": DATASET, "tag_name": tag}, owner_id=owner)
     request.heartbeat_interval.FromSeconds(seconds)
     return (await catalog_reservations.get_or_extend(ports, request)).reservation
 
@@ -281,6 +281,17 @@ async def test_who_extends_keeps_it(ports: AdminPorts, clock: ManualClock) -> No
         assert found.expires_at.ToDatetime(tzinfo=clock.now().tzinfo) == clock.now() + timedelta(seconds=6)
         clock.advance(5)
         assert (await reserve(ports, "two")).owner_id == "one"
+
+
+async def test_reservations_that_nobody_gave_back_are_cleared_away(ports: AdminPorts, clock: ManualClock) -> None:
+    for number in range(catalog_reservations.LAPSED_PER_NEW + 3):
+        await reserve(ports, "gone", tag=f"old{number}")
+    await reserve(ports, "here", 10)
+    clock.advance(15)
+    for tag in ("new1", "new2"):
+        await reserve(ports, "one", tag=tag)
+    left = select(tables.catalog_reservations.c.tag_name)
+    assert set(await ports.store.read(lambda connection: connection.scalars(left).all())) == {"t", "new1", "new2"}
 
 
 async def test_only_its_owner_gives_it_back(ports: AdminPorts) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sailplane_core.errors import Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
-from sailplane_core.machine import LaunchFailed, LaunchPod, RemovePod, Started, TaskEnded
+from sailplane_core.machine import GraphBuilt, LaunchFailed, LaunchPod, RemovePod, Started, TaskEnded
 from sailplane_core.phases import ExecutionPhase, NodePhase
 from sailplane_propeller import records
 from sailplane_propeller.live import Live
@@ -64,6 +64,17 @@ async def test_a_start_that_comes_twice_starts_once(ports: PropellerPorts) -> No
     assert (await stored(ports)).state.header.version == version
     assert again.handed == running.handed  # what nobody has confirmed is done again, which is the same by its name
     again_intake.cancel()
+
+
+async def test_the_graph_of_an_attempt_that_is_over_is_not_asked_for(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    running.worker.post(X, GraphBuilt("a", 7, "file:///blobs/gone.pb", ""))
+    running.worker.post(X, TaskEnded("a", 0, None))
+    await until(lambda: ("x", LaunchPod("b", 0)) in running.handed)
+    intake.cancel()
 
 
 async def test_nothing_is_handed_out_before_it_is_saved(ports: PropellerPorts) -> None:

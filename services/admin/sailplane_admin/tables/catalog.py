@@ -57,6 +57,7 @@ catalog_reservations = Table(
     Column("heartbeat_us", BigInteger, nullable=False),
     time_column("expires_at_us", nullable=False),
     UniqueConstraint("project", "domain", "name", "version", "tag_name", name="catalog_reservations_id"),
+    Index("catalog_reservations_lapsed", "expires_at_us"),
 )
 
 cache_entries = Table(

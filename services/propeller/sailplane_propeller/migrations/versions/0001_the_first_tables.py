@@ -60,9 +60,7 @@ def upgrade() -> None:
         sa.Column("execution_id", sa.String(length=255), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False, comment="unique within the execution"),
         sa.Column("spec_id", sa.String(length=255), nullable=False, comment="id within the template"),
-        sa.Column(
-            "scope", sa.String(length=64), nullable=False, comment="the sub-workflow node it lies in, '' at the top"
-        ),
+        sa.Column("scope", sa.String(length=64), nullable=False, comment="the node it lies in, '' at the top"),
         sa.Column("kind", sa.String(length=16), nullable=False, comment="machine.NodeKind"),
         sa.Column("phase", sa.Integer(), nullable=False, comment="core.NodeExecution.Phase"),
         sa.Column(
