@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from flyteidl.admin import matchable_resource_pb2 as pb
+from flyteidl.core import execution_pb2
 from grpc import StatusCode
 from wire import good
 from wire.bad import Bad, bad
@@ -32,6 +33,7 @@ def config(**given: object) -> pb.MatchingAttributes:
     return pb.MatchingAttributes(workflow_execution_config=pb.WorkflowExecutionConfig(**given))  # type: ignore[arg-type]
 
 
+EARLIER = execution_pb2.QualityOfService(spec={"queueing_budget": {"seconds": -1}})
 MANY = {f"k{number}": "v" for number in range(101)}
 SPARK = pb.PluginOverride(task_type="spark", plugin_id=["spark"])
 CONTENTS = (
@@ -53,6 +55,8 @@ CONTENTS = (
     (config(max_parallelism=-1), "max_parallelism"),
     (config(labels={"values": {"-": "a"}}), "labels"),
     (config(envs={"values": [{"value": "v"}]}), "envs.key"),
+    (pb.MatchingAttributes(quality_of_service={"tier": 9}), "quality_of_service.tier"),
+    (pb.MatchingAttributes(quality_of_service=EARLIER), "queueing_budget"),
     (pb.MatchingAttributes(execution_cluster_label=pb.ExecutionClusterLabel()), "execution_cluster_label"),
     (pb.MatchingAttributes(cluster_resource_attributes=pb.ClusterResourceAttributes(attributes=MANY)), "attributes"),
     (pb.MatchingAttributes(execution_queue_attributes=pb.ExecutionQueueAttributes(tags=MANY)), "tags"),

@@ -41,6 +41,8 @@ def start(
     if resources.HasField("task_resource_attributes"):
         order.task_resources.CopyFrom(resources.task_resource_attributes)
     order.plugin_overrides.extend(first_of(settled.attributes, "plugin_overrides").plugin_overrides.overrides)
+    if settled.queueing_budget is not None:
+        order.queueing_budget.FromTimedelta(settled.queueing_budget)
     if config.interruptible is not None:
         order.interruptible.value = config.interruptible
     if recovers is not None:

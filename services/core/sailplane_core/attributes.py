@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sailplane_protos.admin import matchable_resource_pb2 as pb
 
+from . import quality_of_service
 from .errors import InvalidRequest
 from .naming import label_key_problem, label_value_problem
 from .resources import CPU, EPHEMERAL_STORAGE, GPU, MEMORY, Needs, parse_quantity
@@ -63,6 +64,8 @@ def resource_of(given: pb.MatchingAttributes) -> "pb.MatchableResource.ValueType
             problems += _count_problems("attributes", len(given.cluster_resource_attributes.attributes))
         case "execution_queue_attributes":
             problems += _count_problems("tags", len(given.execution_queue_attributes.tags))
+        case "quality_of_service":
+            problems += quality_of_service.problems(given.quality_of_service)
         case "execution_cluster_label" if not given.execution_cluster_label.value:
             problems.append("missing execution_cluster_label.value")
         case _:

@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from sailplane_protos.admin import common_pb2, execution_pb2, launch_plan_pb2, matchable_resource_pb2
@@ -17,6 +17,7 @@ from sailplane_protos.core import (
     workflow_pb2,
 )
 
+from . import quality_of_service
 from .attributes import first_of
 from .errors import InvalidRequest
 from .ids import ResourceType
@@ -64,6 +65,8 @@ class Launch:
     tags: tuple[tuple[str, str], ...]
     attributes: tuple[matchable_resource_pb2.MatchingAttributes, ...] = ()
     """What is said of the execution by where it belongs, the most specific first."""
+    queueing_budget: timedelta | None = None
+    """How long its work may wait (`quality_of_service`); None where only the workflow can say."""
 
 
 def resolve(
@@ -101,6 +104,13 @@ def resolve(
         config=config,
         tags=(*config.labels.items(), *((tag, "") for tag in request.spec.tags)),
         attributes=tuple(attributes),
+        queueing_budget=quality_of_service.queueing_budget(
+            (
+                request.spec.quality_of_service,
+                plan.spec.quality_of_service,
+                *(one.quality_of_service for one in attributes),
+            )
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from sailplane_protos.admin import (
 )
 from sailplane_protos.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2
 
+from . import quality_of_service
 from .errors import InvalidRequest
 from .ids import ResourceType
 from .naming import (
@@ -88,6 +89,7 @@ def check_launch_plan_create(request: launch_plan_pb2.LaunchPlanCreateRequest) -
     problems += _literal_problems(spec.fixed_inputs, "fixed_inputs")
     problems += _parameter_problems(spec.default_inputs)
     problems += _notification_problems(spec.entity_metadata.notifications)
+    problems += quality_of_service.problems(spec.quality_of_service)
     if spec.entity_metadata.HasField("launch_conditions"):
         problems.append("invalid value for launch_conditions: not supported")
     _refuse(problems)
@@ -109,6 +111,7 @@ def check_execution_create(request: execution_pb2.ExecutionCreateRequest) -> Non
         problems += _id_problems(spec.launch_plan, ResourceType.LAUNCH_PLAN, "spec.launch_plan")
     problems += _label_problems(spec.labels.values)
     problems += _notification_problems(spec.notifications.notifications)
+    problems += quality_of_service.problems(spec.quality_of_service)
     problems += _literal_problems(request.inputs, "inputs")
     problems += _literal_problems(spec.inputs, "spec.inputs")
     if spec.max_parallelism < 0:

@@ -5,6 +5,7 @@ live.py         an execution in service
 advance.py      evaluate, save, apply: the order that everything's safety rests on
 perform.py      carries commands out, by the hands (tools.py: what they have at hand)
                 task_pods.py, cached_tasks.py, child_nodes.py, gate_nodes.py, graph_nodes.py
+places.py       how many at one time, the most urgent first
 timers.py       the commands that wait for their time
 inputs.py       resolves a node's bindings against what its upstream nodes wrote
 dynamic.py      what a task generated -> a stored workflow

@@ -130,6 +130,8 @@ def create_request(
     spec.max_parallelism = start.max_parallelism
     spec.raw_output_data_config.output_location_prefix = start.raw_output_prefix
     spec.overwrite_cache = start.overwrite_cache
+    if start.HasField("queueing_budget"):
+        spec.quality_of_service.spec.queueing_budget.CopyFrom(start.queueing_budget)
     if start.HasField("interruptible"):
         spec.interruptible.CopyFrom(start.interruptible)
     return request

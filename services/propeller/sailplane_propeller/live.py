@@ -3,7 +3,10 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from sailplane_core import quality_of_service
+from sailplane_core.durations import timedelta_of
 from sailplane_core.errors import InvariantBroken, Unavailable
 from sailplane_core.ids import ExecutionId
 from sailplane_core.layout import Layout
@@ -51,6 +54,17 @@ class Live:
     namespace: str = ""
     is_parked: bool = False
     is_stale: bool = True
+
+    @property
+    def queueing_budget(self) -> timedelta:
+        """How long its commands may wait for others'."""
+        if self.loaded is None:
+            return quality_of_service.DEFAULT_BUDGET
+        if self.loaded.start.HasField("queueing_budget"):
+            return timedelta_of(self.loaded.start.queueing_budget)
+        said = self.loaded.plan.primary.template.metadata.quality_of_service
+        found = quality_of_service.queueing_budget([said])
+        return quality_of_service.DEFAULT_BUDGET if found is None else found
 
     @property
     def definition(self) -> Definition:

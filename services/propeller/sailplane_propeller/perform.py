@@ -42,6 +42,7 @@ from sailplane_protos.core import catalog_pb2
 
 from . import cached_tasks, child_nodes, gate_nodes, graph_nodes, records, task_pods
 from .live import Live
+from .places import Places
 from .timers import Timers
 from .tools import Hand, LastHand, Tools
 
@@ -86,7 +87,7 @@ class Performers:
         self._timers = timers
         self._post = post
         self._idle = idle
-        self._places = asyncio.Semaphore(self._ports.settings.performers_max)
+        self._places = Places(self._ports.settings.performers_max)
 
     def hand_out(self, live: Live, commands: Sequence[Command]) -> None:
         """Begin to carry out an execution's commands."""
@@ -127,9 +128,10 @@ class Performers:
         Whoever waits gives his place to others: what they ask for may be at hand.
         """
         delay_s, tries = self._ports.settings.retry_delay_s, 0
+        due_at = self._ports.clock.now() + live.queueing_budget
         while True:
             try:
-                async with self._places:
+                async with self._places.one(due_at):
                     await self._ports.turns.next()
                     return await self._perform(live, command)
             except Exception as error:  # one attempt suffers, not the engine

@@ -20,7 +20,7 @@ class PropellerSettings:
     """How the engine behaves. Every duration is in seconds."""
 
     performers_max: int = 64
-    """Commands carried out at one time; the rest wait in order."""
+    """Commands carried out at one time; of the rest that one comes first whose queueing budget runs out first."""
 
     retry_delay_s: float = 0.5
     """First pause before something unavailable is tried again; doubles up to `retry_delay_s_max`."""

@@ -68,6 +68,27 @@ async def test_a_command_that_waits_keeps_no_other_from_being_done(ports: Propel
     await performers.close([stuck, fine])
 
 
+async def test_of_many_commands_those_of_the_most_urgent_execution_come_first(ports: PropellerPorts) -> None:
+    launcher, posted = Launcher(), asyncio.Queue[tuple[ExecutionId, Observation]]()
+    ports = replace(ports, launcher=cast("Any", launcher), settings=PropellerSettings(performers_max=1))
+    performers = Performers(
+        Tools(ports, Literals(ports.blobs), PodNames()),
+        Timers(ports.clock, lambda id, seen, command_id: None),
+        lambda id, seen, command_id: posted.put_nowait((id, seen)),
+        lambda live: None,
+    )
+    low, usual, high = (Live(ExecutionId("p", "development", name)) for name in ("low", "usual", "high"))
+    for live, budget_s in ((low, 3600), (high, 0)):
+        start = queue_pb2.Start(queueing_budget={"seconds": budget_s})
+        live.loaded = Definition(start, cast("Any", None), cast("Any", None))
+    for live in (low, usual, high):
+        performers.hand_out(live, [RemovePod("a", 0), RemovePod("b", 0)])
+    async with asyncio.timeout(5):
+        first, *rest = [(await posted.get())[0].name for _ in range(6)]
+    assert first == "low"  # nobody else had asked yet
+    assert rest == ["high", "high", "usual", "usual", "low"]
+
+
 async def test_a_service_that_fails_by_its_own_fault_is_not_asked_for_ever(
     ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
