@@ -1,4 +1,4 @@
-"""Filters, sort keys and tokens of list requests."""
+"""Filters and sort keys of list requests."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -121,14 +121,3 @@ def test_sort_keys() -> None:
 def test_types_of_fields() -> None:
     assert filters.field_type(E.EXECUTION, "duration") is FieldType.DURATION
     assert filters.field_type(E.TASK, "created_at") is FieldType.TIME
-
-
-@pytest.mark.parametrize(("token", "offset"), [("", 0), ("0", 0), ("100", 100)])
-def test_tokens_are_offsets(token: str, offset: int) -> None:
-    assert filters.parse_token(token) == offset
-
-
-@pytest.mark.parametrize("token", ["-1", "a", "1.5", " 1", "²", "9" * 19, "9" * 5000])
-def test_bad_tokens(token: str) -> None:
-    with pytest.raises(InvalidRequest, match="invalid pagination token"):
-        filters.parse_token(token)

@@ -25,6 +25,6 @@ output_cache                the same under mere keys
 execution_spans             where the time of an execution went
 changes                     who is woken when one of them has changed
 execution_data, data_proxy  inputs and outputs, signed URLs, and data by `flyte://` URL
-listing, paging             filters, sort keys and pages, the same for every list
-cache                       parsed versions, which never change
+listing, keyset, paging     filters, sort keys and pages, the same for every list
+cache                       what never changes: parsed versions, row numbers, keys
 """

@@ -1,6 +1,7 @@
-"""Parsed versions of registered things, by id. They are immutable, so nothing here is ever out of date."""
+"""Parsed versions of registered things, by id, and what else never changes: nothing here is ever out of date."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -63,3 +64,10 @@ class RowIdCache:
         self._rows[id] = row_id
         if len(self._rows) > self._rows_max:
             self._rows.popitem(last=False)
+
+
+@dataclass(slots=True)
+class KeyCache:
+    """A key of this installation; None until it has been read."""
+
+    value: bytes | None = None

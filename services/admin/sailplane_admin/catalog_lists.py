@@ -1,5 +1,7 @@
 """Lists of artifacts and datasets, filtered and in pages."""
 
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from sailplane_core.errors import InvalidRequest
@@ -8,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
 from . import tables
 from .catalog import add_data, artifact_message, check_dataset_id, dataset_message, find_dataset
-from .paging import Page, Window, window
+from .keyset import Order
+from .paging import Page, PageRequest, asked_bytes, page_key
 from .ports import AdminPorts
 
 ROWS_MAX = 50
@@ -22,7 +25,7 @@ _TAGS = tables.catalog_tags.c
 async def list_artifacts(ports: AdminPorts, request: pb.ListArtifactsRequest) -> pb.ListArtifactsResponse:
     """The artifacts of a dataset with their data. Raises `NotFound` without the dataset."""
     check_dataset_id(request.dataset)
-    part = _window(request.pagination)
+    asked = await _page_request(ports, "ListArtifacts", request)
     partitions = _partitions(request.filter)
 
     def query(connection: Connection) -> tuple[list[tuple[pb.Artifact, Row[Any]]], str]:
@@ -30,12 +33,9 @@ async def list_artifacts(ports: AdminPorts, request: pb.ListArtifactsRequest) ->
         statement = select(tables.catalog_artifacts).where(
             _ARTIFACTS.dataset_id == dataset.id, *_artifact_conditions(dataset.id, request.filter)
         )
-        statement = _ordered(statement, tables.catalog_artifacts, request.pagination)
-        if partitions:  # kept in the message: such filters are rare, and a dataset's artifacts few
-            rows = [row for row in connection.execute(statement) if partitions <= _partitions_of(row)]
-            page = part.page(rows[part.offset : part.offset + (part.rows_max or ROWS_MAX)])
-        else:
-            page = _page(connection, statement, part)
+        # Partitions are kept in the message: such filters are rare, and a dataset's artifacts few.
+        keep = (lambda row: partitions <= _partitions_of(row)) if partitions else None
+        page = _page(connection, statement, tables.catalog_artifacts, request.pagination, asked, keep)
         return [(artifact_message(connection, dataset, row), row) for row in page.rows], page.next_token
 
     found, next_token = await ports.store.read(query)
@@ -46,31 +46,48 @@ async def list_artifacts(ports: AdminPorts, request: pb.ListArtifactsRequest) ->
 
 async def list_datasets(ports: AdminPorts, request: pb.ListDatasetsRequest) -> pb.ListDatasetsResponse:
     """All datasets that the filters let through."""
-    part = _window(request.pagination)
+    asked = await _page_request(ports, "ListDatasets", request)
     statement = select(tables.catalog_datasets).where(*_dataset_conditions(request.filter))
-    statement = _ordered(statement, tables.catalog_datasets, request.pagination)
-    page = await ports.store.read(lambda connection: _page(connection, statement, part))
+    page = await ports.store.read(
+        lambda connection: _page(connection, statement, tables.catalog_datasets, request.pagination, asked)
+    )
     return pb.ListDatasetsResponse(datasets=map(dataset_message, page.rows), next_token=page.next_token)
 
 
-def _window(pagination: pb.PaginationOptions) -> Window:
+async def _page_request(
+    ports: AdminPorts, method: str, request: pb.ListArtifactsRequest | pb.ListDatasetsRequest
+) -> PageRequest:
+    pagination = request.pagination
     if pagination.sortKey != pb.PaginationOptions.CREATION_TIME:
         raise InvalidRequest.invalid("pagination.sortKey")
     if pagination.sortOrder not in pb.PaginationOptions.SortOrder.values():
         raise InvalidRequest.invalid("pagination.sortOrder")
     if pagination.limit > ROWS_MAX:
         raise InvalidRequest.invalid("pagination.limit", f"at most {ROWS_MAX} are allowed")
-    return window(pagination.limit or ROWS_MAX, pagination.token)
+    # There is one sort key only, so that the direction is all of the pagination that a token is held to.
+    asked = asked_bytes(f"{method} {pagination.sortOrder}", request, ("pagination",))
+    return PageRequest(pagination.limit or ROWS_MAX, pagination.token, asked, await page_key(ports))
 
 
-def _ordered(statement: Select[Any], table: Table, pagination: pb.PaginationOptions) -> Select[Any]:
-    if pagination.sortOrder == pb.PaginationOptions.ASCENDING:
-        return statement.order_by(table.c.created_at_us, table.c.id)
-    return statement.order_by(table.c.created_at_us.desc(), table.c.id.desc())
-
-
-def _page(connection: Connection, statement: Select[Any], part: Window) -> Page[Row[Any]]:
-    return part.page(connection.execute(statement.offset(part.offset).limit(part.rows_max)).all())
+def _page(
+    connection: Connection,
+    statement: Select[Any],
+    table: Table,
+    pagination: pb.PaginationOptions,
+    asked: PageRequest,
+    keep: Callable[[Row[Any]], bool] | None = None,
+) -> Page[Row[Any]]:
+    """The page of the rows of `table` that `keep` lets through."""
+    order = Order([table.c.created_at_us, table.c.id], pagination.sortOrder == pb.PaginationOptions.DESCENDING)
+    offset, last = asked.start(len(order.keys))
+    statement = statement.order_by(*order.clauses())
+    if last:
+        statement = statement.where(order.after(last))
+    if keep is None:
+        rows = connection.execute(statement.offset(offset).limit(asked.rows_max)).all()
+    else:
+        rows = list(islice(filter(keep, connection.execute(statement)), offset, offset + asked.rows_max))
+    return asked.page(rows, (rows[-1].created_at_us, rows[-1].id) if rows else ())
 
 
 def _artifact_conditions(dataset_id: int, filters: pb.FilterExpression) -> list[ColumnElement[bool]]:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 
 from . import tables
 from .listing import Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts
 from .registration import is_version, version_values
 
@@ -51,9 +52,10 @@ async def list_descriptions(
         _DESCRIPTIONS.domain == request.id.domain,
         _DESCRIPTIONS.name == request.id.name,
     ]
+    asked = await page_request(ports, "ListDescriptionEntities", request)
     page = await ports.store.read(
         lambda connection: list_page(
-            connection, _LISTING, [_DESCRIPTIONS.description], scope, request, filters=request.filters
+            connection, _LISTING, [_DESCRIPTIONS.description], scope, asked, filters=request.filters
         )
     )
     found = (DescriptionEntity.FromString(row.description) for row in page.rows)

@@ -46,8 +46,10 @@ from .execution_rows import (
     timed_fields,
 )
 from .listing import Join, Listing, fields_of, list_page, names_field
+from .paging import page_request
 from .ports import AdminPorts
 from .registration import is_version, version_values
+from .tables.registry import NAME_CHARS_MAX
 
 Execution = execution_pb2.Execution
 
@@ -260,8 +262,8 @@ def _row(id: ExecutionId, settled: launch.Launch) -> dict[str, Any]:
         "abort_cause": None,
         "mode": settled.spec.metadata.mode,
         "state": execution_pb2.EXECUTION_ACTIVE,
-        "cluster": settled.spec.metadata.system_metadata.execution_cluster,
-        "user": settled.spec.metadata.principal,
+        "cluster": settled.spec.metadata.system_metadata.execution_cluster[:NAME_CHARS_MAX],
+        "user": settled.spec.metadata.principal[:NAME_CHARS_MAX],
         "spec": settled.spec.SerializeToString(),
         "closure": settled.closure.SerializeToString(),
     }
@@ -328,8 +330,9 @@ async def list_executions(ports: AdminPorts, request: Any) -> execution_pb2.Exec
     if not names_field(request.filters, Entity.EXECUTION, "state"):
         scope.append(_EXECUTIONS.state == execution_pb2.EXECUTION_ACTIVE)
     columns = [_EXECUTIONS[name] for name in (*execution_rows.EXECUTION_COLUMNS, "spec", "closure")]
+    asked = await page_request(ports, "ListExecutions", request)
     page = await ports.store.read(
-        lambda connection: list_page(connection, _LISTING, columns, scope, request, filters=request.filters)
+        lambda connection: list_page(connection, _LISTING, columns, scope, asked, filters=request.filters)
     )
     return execution_pb2.ExecutionList(
         executions=[_listed(execution_of(row)) for row in page.rows], token=page.next_token

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, se
 
 from . import projects, schedules, tables
 from .listing import Join, Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts
 from .registration import is_version, refuse, register_name, version_values, write_once
 
@@ -197,7 +198,7 @@ async def list_plans(ports: AdminPorts, request: common_pb2.ResourceListRequest)
     scope = _scope(request.id.project, request.id.domain)
     if request.id.name:
         scope.append(_PLANS.name == request.id.name)
-    return await _list(ports, scope, request, request.filters)
+    return await _list(ports, "ListLaunchPlans", scope, request, request.filters)
 
 
 async def list_active(
@@ -206,17 +207,19 @@ async def list_active(
     """The active versions in a project and domain, at most one of each name."""
     validation.check_scope(request.project, request.domain)
     scope = [*_scope(request.project, request.domain), _PLANS.state == launch_plan_pb2.ACTIVE]
-    return await _list(ports, scope, request, "")
+    return await _list(ports, "ListActiveLaunchPlans", scope, request, "")
 
 
 async def _list(
     ports: AdminPorts,
+    method: str,
     scope: list[ColumnElement[bool]],
     request: common_pb2.ResourceListRequest | launch_plan_pb2.ActiveLaunchPlanListRequest,
     filters: str,
 ) -> launch_plan_pb2.LaunchPlanList:
+    asked = await page_request(ports, method, request)
     page = await ports.store.read(
-        lambda connection: list_page(connection, _LISTING, [_PLANS.plan], scope, request, filters=filters)
+        lambda connection: list_page(connection, _LISTING, [_PLANS.plan], scope, asked, filters=filters)
     )
     plans = (LaunchPlan.FromString(row.plan) for row in page.rows)
     return launch_plan_pb2.LaunchPlanList(launch_plans=plans, token=page.next_token)

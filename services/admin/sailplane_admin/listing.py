@@ -5,21 +5,22 @@ always bound parameters. Other entities than the listed one are asked by sub-sel
 however many of them match, and the database may begin with either side.
 
     listing = Listing(Entity.TASK, table=tables.tasks, fields={Entity.TASK: fields_of(tables.tasks)})
-    page = list_page(connection, listing, columns, scope, request)
+    asked = await page_request(ports, "ListTasks", request)
+    page = list_page(connection, listing, columns, scope, asked, filters=request.filters)
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sailplane_core.errors import InvalidRequest
 from sailplane_core.filter_fields import FIELDS, Entity
 from sailplane_core.filters import Filter, Function, SortBy, Value, parse_filters, parse_sort
-from sailplane_protos.admin import common_pb2
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, not_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, Text, and_, func, not_, select, tuple_
 
-from .paging import Page, window
+from .keyset import Order
+from .paging import Page, PageRequest
 from .tables import time_us
 
 Fields = Mapping[str, ColumnElement[Any]]
@@ -28,27 +29,10 @@ Fields = Mapping[str, ColumnElement[Any]]
 VALUES_MAX = 10_000
 """Of all filters together: SQLite takes 32,766 parameters."""
 PATTERN_CHARS_MAX = 1_000
+SORTED_CHARS_MAX = 255
+"""Of a text without a limit, this much decides where its row comes in a list."""
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
-class ListRequest(Protocol):
-    """What list requests have in common."""
-
-    @property
-    def limit(self) -> int:
-        """Rows of a page."""
-        ...
-
-    @property
-    def token(self) -> str:
-        """Where the page begins."""
-        ...
-
-    @property
-    def sort_by(self) -> common_pb2.Sort:
-        """The order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +57,8 @@ class Listing:
     """Where a list is kept.
 
     `fields` has the listed entity and those its filters may name. Those whose columns are in another table are in
-    `joins` too. `order` is the order when none is asked for, ascending; new rows belong at its end, so that pages do
-    not shift while one turns them. Its last column is unique, and breaks ties in every other order too.
+    `joins` too. `order` is the order when none is asked for, ascending; none of its columns is null, and the last one
+    is unique and breaks ties in every other order too.
     """
 
     entity: Entity
@@ -106,30 +90,33 @@ def list_page(
     listing: Listing,
     columns: Sequence[ColumnElement[Any]],
     scope: Sequence[ColumnElement[bool]],
-    request: ListRequest,
+    asked: PageRequest,
     *,
     filters: str = "",
-    zero_is_all: bool = False,
 ) -> Page[Row[Any]]:
-    """The rows of `scope` that `filters` leaves, in the order and window of `request`, with these columns.
+    """The rows of `scope` that `filters` leaves, in the order and on the page asked for, with these columns.
 
-    `filters` is the request's own text where it has one, or what takes its place. With `zero_is_all` a limit of 0
-    means no limit. Raises `InvalidRequest` with Flyte's texts.
+    `filters` is the request's own text where it has one, or what takes its place. Raises `InvalidRequest` with Flyte's
+    texts.
     """
-    asked = window(request.limit, request.token, zero_is_all=zero_is_all)
     parsed = parse_filters(listing.entity, filters)
-    sort = parse_sort(listing.entity, request.sort_by)
-    order = _order(listing, sort)
+    order = _order(listing, parse_sort(listing.entity, asked.sort_by))
+    offset, last = asked.start(len(order.keys))
     row_id = listing.table.c.id
-    chosen = select(row_id).where(*scope, *_conditions(listing, parsed)).order_by(*order)
-    if asked.rows_max is not None:
-        chosen = chosen.limit(asked.rows_max)
-    if asked.offset:
-        chosen = chosen.offset(asked.offset)
+    keys = [key.label(f"sort_key_{index}") for index, key in enumerate(order.keys)]
+    chosen = select(row_id, *keys).where(*scope, *_conditions(listing, parsed)).order_by(*order.clauses())
+    if last:
+        chosen = chosen.where(order.after(last))
+    if offset:
+        chosen = chosen.offset(offset)
     # Whole messages are read for the chosen rows only: sorting would carry them all along.
-    ids = chosen.subquery("chosen")
-    query = select(*columns).join_from(ids, listing.table, row_id == ids.c.id).order_by(*order)
-    return asked.page(connection.execute(query).all())
+    ids = chosen.limit(asked.rows_max).subquery("chosen")
+    found = [ids.c[key.name] for key in keys]
+    ordered = replace(order, keys=found).clauses()
+    shown: list[ColumnElement[Any]] = [*columns, *found]
+    query = select(*shown).join_from(ids, listing.table, row_id == ids.c.id).order_by(*ordered)
+    rows = connection.execute(query).all()
+    return asked.page(rows, tuple(rows[-1])[-len(found) :] if rows else ())
 
 
 def names_field(filters: str, entity: Entity, name: str) -> bool:
@@ -137,15 +124,19 @@ def names_field(filters: str, entity: Entity, name: str) -> bool:
     return any(condition.field == name for condition in parse_filters(entity, filters))
 
 
-def _order(listing: Listing, sort: SortBy | None) -> list[ColumnElement[Any]]:
+def _order(listing: Listing, sort: SortBy | None) -> Order:
     if sort is None:
-        return [key.asc() for key in listing.default_order]
+        return Order(listing.default_order, is_descending=False)
     column = listing.fields[listing.entity].get(sort.field)
     if column is None:
         raise InvalidRequest(f"invalid sort key '{sort.field}'")
     tie_breaker = listing.default_order[-1]
-    keys = [column] if column is tie_breaker else [column, tie_breaker]
-    return [key.desc() if sort.descending else key.asc() for key in keys]
+    if column is tie_breaker:
+        return Order([column], sort.descending)
+    may_be_null = not isinstance(column, Column) or bool(column.nullable)
+    if isinstance(column.type, Text):  # of any length, which a token cannot have
+        column = func.substr(column, 1, SORTED_CHARS_MAX)
+    return Order([column, tie_breaker], sort.descending, may_be_null)
 
 
 def _conditions(listing: Listing, filters: Sequence[Filter]) -> list[ColumnElement[bool]]:

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, select, update
 
 from . import tables
 from .listing import Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts
 
 _NAMES = tables.named_entities.c
@@ -75,9 +76,10 @@ async def list_entities(ports: AdminPorts, request: common_pb2.NamedEntityListRe
     _check_kind(request.resource_type)
     validation.check_scope(request.project, request.domain)
     scope = _scope(request.resource_type, request.project, request.domain)
+    asked = await page_request(ports, "ListNamedEntities", request)
     page = await ports.store.read(
         lambda connection: list_page(
-            connection, _LISTING, _COLUMNS, scope, request, filters=request.filters or _HIDE_GENERATED
+            connection, _LISTING, _COLUMNS, scope, asked, filters=request.filters or _HIDE_GENERATED
         )
     )
     return common_pb2.NamedEntityList(entities=map(_entity, page.rows), token=page.next_token)
@@ -94,7 +96,8 @@ async def list_ids(
         *_scope(kind, request.project, request.domain),
         _NAMES.state != common_pb2.SYSTEM_GENERATED,
     ]
-    page = await ports.store.read(lambda connection: list_page(connection, _LISTING, [_NAMES.name], scope, request))
+    asked = await page_request(ports, f"List{ResourceType.Name(kind)}Ids", request)
+    page = await ports.store.read(lambda connection: list_page(connection, _LISTING, [_NAMES.name], scope, asked))
     ids = (
         common_pb2.NamedEntityIdentifier(project=request.project, domain=request.domain, name=row.name)
         for row in page.rows

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, false, select
 from . import tables
 from .execution_rows import execution_key, in_execution, timed_fields
 from .listing import Join, Listing, list_page
+from .paging import page_request
 from .ports import AdminPorts
 from .task_executions import find_row_id
 
@@ -76,9 +77,11 @@ async def list_nodes(
     validation.check_execution_id(request.workflow_execution_id)
     id = ExecutionId.of(request.workflow_execution_id)
 
+    asked = await page_request(ports, "ListNodeExecutions", request)
+
     def query(connection: Connection) -> node_execution_pb2.NodeExecutionList:
         scope = [*in_execution(tables.node_executions, id), _of_parent(connection, id, request.unique_parent_id)]
-        page = list_page(connection, _LISTING, _COLUMNS, scope, request, filters=request.filters)
+        page = list_page(connection, _LISTING, _COLUMNS, scope, asked, filters=request.filters)
         nodes = [message(request.workflow_execution_id, row) for row in page.rows]
         return node_execution_pb2.NodeExecutionList(node_executions=nodes, token=page.next_token)
 
@@ -101,8 +104,10 @@ async def list_for_task(
     """The nodes that an attempt started in the way of old engines: none, but the attempt must exist."""
     validation.check_task_execution_id(request.task_execution_id)
 
+    asked = await page_request(ports, "ListNodeExecutionsForTask", request)
+
     def query(connection: Connection) -> None:
-        list_page(connection, _LISTING, [_NODES.id], [false()], request, filters=request.filters)
+        list_page(connection, _LISTING, [_NODES.id], [false()], asked, filters=request.filters)
         if find_row_id(connection, request.task_execution_id) is None:
             raise NotFound("task execution", request.task_execution_id.node_execution_id.node_id)
 

@@ -1,16 +1,31 @@
 """Pages: how many rows, from where on, and the token of the next page."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
+from google.protobuf.message import Message
+from sailplane_core import page_tokens
 from sailplane_core.errors import InvalidRequest
-from sailplane_core.filters import parse_token
+from sailplane_core.page_tokens import KeyValue
+from sailplane_protos.admin import common_pb2
+from sailplane_runtime.store.port import Transaction
+from sqlalchemy import Connection, bindparam, insert, select
+
+from . import tables
+from .ports import AdminPorts
+from .registration import write_once
 
 R = TypeVar("R")
 
 PAGE_ROWS_MAX = 10_000
 """Who asks for more gets this many and a token. Flyte has no such limit, and then runs out of memory."""
+
+_KEY_NAME = "page tokens"
+_KEYS = tables.installation_keys.c
+_GET_KEY = select(_KEYS.key).where(_KEYS.name == bindparam("name"))
+_INSERT_KEY = insert(tables.installation_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +37,76 @@ class Page(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Which rows of the whole list a page has. `rows_max` is None for all that there are."""
+class PageRequest:
+    """Which page of which list is asked for, in which order.
 
-    offset: int
-    rows_max: int | None
-
-    def page(self, rows: Sequence[R]) -> Page[R]:
-        """The page of the rows found. A full page has a token, even if nothing follows, as Flyte's have."""
-        is_full = self.rows_max is not None and len(rows) == self.rows_max
-        return Page(rows, str(self.offset + len(rows)) if is_full else "")
-
-
-def window(limit: int, token: str, *, zero_is_all: bool = False) -> Window:
-    """The window of a request. Tokens are decimal offsets, because flytectl computes them itself.
-
-    Raises `InvalidRequest` for a limit of 0, unless `zero_is_all`, and for a token that is no offset.
+    `asked` is all of the request but the page, as bytes: tokens hold for it alone. `key` is what they are sealed with.
     """
-    offset = parse_token(token)
-    if limit < 1:
-        if not zero_is_all:
-            raise InvalidRequest.invalid("limit", "must be at least 1")
-        return Window(offset, None)
-    return Window(offset, min(limit, PAGE_ROWS_MAX))
+
+    rows_max: int
+    token: str
+    asked: bytes
+    key: bytes
+    sort_by: common_pb2.Sort | None = None
+
+    def start(self, keys: int) -> tuple[int, Sequence[KeyValue]]:
+        """Rows to skip, and the sort keys, `keys` of them, to begin after; none for the beginning of the list.
+
+        Raises `InvalidRequest` when the token is not one of this list, and no offset either.
+        """
+        start = page_tokens.read(self.key, self.asked, self.token, keys)
+        return (start, ()) if isinstance(start, int) else (0, start)
+
+    def page(self, rows: Sequence[R], last: Sequence[KeyValue]) -> Page[R]:
+        """The page of the rows found; `last` has the sort keys of the last one.
+
+        A full page has a token, even if nothing follows, as Flyte's have.
+        """
+        is_full = len(rows) == self.rows_max
+        return Page(rows, page_tokens.issue(self.key, self.asked, last) if is_full else "")
+
+
+async def page_request(ports: AdminPorts, method: str, request: Any, *, zero_is_all: bool = False) -> PageRequest:
+    """What `request`, of the RPC `method`, says of its page in `limit`, `token` and `sort_by`.
+
+    Raises `InvalidRequest` for a limit of 0, unless with `zero_is_all` it means as many as a page may have.
+    """
+    if request.limit < 1 and not zero_is_all:
+        raise InvalidRequest.invalid("limit", "must be at least 1")
+    rows_max = min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX)
+    asked = asked_bytes(method, request, ("limit", "token"))
+    return PageRequest(rows_max, request.token, asked, await page_key(ports), request.sort_by)
+
+
+def asked_bytes(method: str, request: Message, of_page: Sequence[str]) -> bytes:
+    """All that a request of the RPC `method` asks for, but for the fields `of_page`."""
+    rest = type(request)()
+    rest.CopyFrom(request)
+    for name in of_page:
+        rest.ClearField(name)
+    return method.encode() + b"\0" + rest.SerializeToString(deterministic=True)
+
+
+async def page_key(ports: AdminPorts) -> bytes:
+    """What this installation seals its tokens with: made once, the same in every process and after every restart."""
+    if ports.page_key.value is None:
+        ports.page_key.value = await ports.store.read(_find_key) or await _make_key(ports)
+    return ports.page_key.value
+
+
+async def _make_key(ports: AdminPorts) -> bytes:
+    made = secrets.token_bytes(page_tokens.KEY_BYTES)
+    created_at_us = tables.time_us(ports.clock.now())
+
+    def change(transaction: Transaction) -> bytes:
+        found = _find_key(transaction.connection)
+        if found is None:
+            row = {"name": _KEY_NAME, "key": made, "created_at_us": created_at_us}
+            transaction.connection.execute(_INSERT_KEY, row)
+        return found or made
+
+    return await write_once(ports.store, change)
+
+
+def _find_key(connection: Connection) -> bytes | None:
+    return cast("bytes | None", connection.execute(_GET_KEY, {"name": _KEY_NAME}).scalar_one_or_none())

@@ -6,7 +6,7 @@ from sailplane_core.ports import BlobStore, Clock
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
 
-from .cache import EntityCache, RowIdCache
+from .cache import EntityCache, KeyCache, RowIdCache
 from .changes import Changes
 
 MIB = 1024 * 1024
@@ -69,5 +69,6 @@ class AdminPorts:
     settings: AdminSettings = AdminSettings()
     cache: EntityCache = field(default_factory=EntityCache)
     row_ids: RowIdCache = field(default_factory=RowIdCache)
+    page_key: KeyCache = field(default_factory=KeyCache)
     turns: Turns = field(default_factory=Turns)
     changes: Changes = field(default_factory=Changes)

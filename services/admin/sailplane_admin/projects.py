@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from . import domains, tables
 from .listing import Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts, AdminSettings
 from .registration import write_once
 
@@ -101,16 +102,16 @@ async def get(ports: AdminPorts, request: project_pb2.ProjectGetRequest) -> Proj
 
 
 async def list_projects(ports: AdminPorts, request: project_pb2.ProjectListRequest) -> project_pb2.Projects:
-    """Projects by their id, all of them when the limit is 0. Archived ones only if a filter is given."""
+    """Projects by their id, as many as a page may have when the limit is 0. Archived ones only if a filter is given."""
+    asked = await page_request(ports, "ListProjects", request, zero_is_all=True)
     page = await ports.store.read(
         lambda connection: list_page(
             connection,
             _LISTING,
             [_PROJECTS.project],
             (),
-            request,
+            asked,
             filters=request.filters or _HIDE_ARCHIVED,
-            zero_is_all=True,
         )
     )
     projects = (_with_domains(Project.FromString(row.project), ports.settings) for row in page.rows)

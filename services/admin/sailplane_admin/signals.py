@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from . import execution_orders, tables
 from .execution_rows import execution_values, in_execution
 from .listing import Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts
 from .registration import write_once
 
@@ -57,8 +58,9 @@ async def list_signals(ports: AdminPorts, request: signal_pb2.SignalListRequest)
     validation.check_execution_id(request.workflow_execution_id)
     id = ExecutionId.of(request.workflow_execution_id)
     scope = in_execution(tables.signals, id)
+    asked = await page_request(ports, "ListSignals", request)
     page = await ports.store.read(
-        lambda connection: list_page(connection, _LISTING, list(_SIGNALS), scope, request, filters=request.filters)
+        lambda connection: list_page(connection, _LISTING, list(_SIGNALS), scope, asked, filters=request.filters)
     )
     found = (
         _message(identifier_pb2.SignalIdentifier(signal_id=row.signal_id, execution_id=id.to_message()), row)

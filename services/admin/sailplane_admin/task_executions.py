@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 from . import external_resources, tables
 from .execution_rows import execution_key, in_execution, timed_fields
 from .listing import Join, Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts
 
 TaskExecution = task_execution_pb2.TaskExecution
@@ -119,8 +120,10 @@ async def list_attempts(
         _TASKS.node_id == node.node_id,
     ]
 
+    asked = await page_request(ports, "ListTaskExecutions", request)
+
     def query(connection: Connection) -> task_execution_pb2.TaskExecutionList:
-        page = list_page(connection, _LISTING, list(_TASKS), scope, request, filters=request.filters)
+        page = list_page(connection, _LISTING, list(_TASKS), scope, asked, filters=request.filters)
         attempts = [message(node, row) for row in page.rows]
         limit = _limit(ports).share(len(attempts))
         for row, attempt in zip(page.rows, attempts, strict=True):

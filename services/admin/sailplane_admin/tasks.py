@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select
 
 from . import attributes, projects, tables
 from .listing import Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts
 from .registration import (
     check_description,
@@ -118,8 +119,9 @@ async def list_tasks(ports: AdminPorts, request: common_pb2.ResourceListRequest)
     scope = [_TASKS.project == request.id.project, _TASKS.domain == request.id.domain]
     if request.id.name:
         scope.append(_TASKS.name == request.id.name)
+    asked = await page_request(ports, "ListTasks", request)
     page = await ports.store.read(
-        lambda connection: list_page(connection, _LISTING, [_TASKS.task], scope, request, filters=request.filters)
+        lambda connection: list_page(connection, _LISTING, [_TASKS.task], scope, asked, filters=request.filters)
     )
     tasks = (task_pb2.Task.FromString(row.task) for row in page.rows)
     return task_pb2.TaskList(tasks=tasks, token=page.next_token)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from . import launch_plans, projects, tables, tasks
 from .listing import Listing, fields_of, list_page
+from .paging import page_request
 from .ports import AdminPorts
 from .registration import (
     check_description,
@@ -153,8 +154,9 @@ async def list_workflows(ports: AdminPorts, request: common_pb2.ResourceListRequ
     scope = [_WORKFLOWS.project == request.id.project, _WORKFLOWS.domain == request.id.domain]
     if request.id.name:
         scope.append(_WORKFLOWS.name == request.id.name)
+    asked = await page_request(ports, "ListWorkflows", request)
     page = await ports.store.read(
-        lambda connection: list_page(connection, _LISTING, [_WORKFLOWS.listed], scope, request, filters=request.filters)
+        lambda connection: list_page(connection, _LISTING, [_WORKFLOWS.listed], scope, asked, filters=request.filters)
     )
     workflows = (Workflow.FromString(row.listed) for row in page.rows)
     return workflow_pb2.WorkflowList(workflows=workflows, token=page.next_token)

@@ -1,4 +1,4 @@
-"""What list requests may ask for: filters, an order, and a page.
+"""What list requests may ask for: filters and an order. `page_tokens` has the pages.
 
 A filter is text such as `eq(phase,RUNNING)+value_in(workflow.name,a;b)`: expressions joined by `+`, all of which must
 hold, with values joined by `;`. There is no escape for the two. This module reads and checks it against the tables of
@@ -19,7 +19,6 @@ from .filter_fields import DATABASE_FIELDS, FIELDS, JOINS, RENAMED, Entity, Fiel
 VALUES_MAX = 1000
 """Most values of one `value_in`."""
 EXPRESSIONS_MAX = 50
-TOKEN_MAX = 2**63 - 1
 
 Value = str | int | datetime | timedelta
 
@@ -90,15 +89,6 @@ def parse_sort(primary: Entity, sort: common_pb2.Sort | None) -> SortBy | None:
     if entity is not primary or field not in _known_fields(entity):
         raise InvalidRequest(f"invalid sort key '{sort.key}'")
     return SortBy(entity, field, descending=sort.direction == common_pb2.Sort.DESCENDING)
-
-
-def parse_token(token: str) -> int:
-    """How many rows a page skips: clients such as flytectl compute it. Raises `InvalidRequest`."""
-    if not token:
-        return 0
-    if not (token.isascii() and token.isdigit()) or len(token) > len(str(TOKEN_MAX)) or int(token) > TOKEN_MAX:
-        raise InvalidRequest(f"invalid pagination token {token[:40]!r}")
-    return int(token)
 
 
 def field_type(entity: Entity, field: str) -> FieldType:

@@ -273,7 +273,8 @@ async def test_pages_follow_one_another_by_offset(admin: AdminPorts) -> None:
         await executions.create(admin, requests.create(name))
     first = await executions.list_executions(admin, listing(limit=2))
     second = await executions.list_executions(admin, listing(limit=2, token=first.token))
-    assert (first.token, second.token) == ("2", "")
+    assert first.token
+    assert second.token == ""
     assert [one.id.name for one in (*first.executions, *second.executions)] == ["a", "b", "c"]
     with pytest.raises(InvalidRequest, match="limit"):
         await executions.list_executions(admin, listing(limit=0))

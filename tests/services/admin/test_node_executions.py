@@ -93,7 +93,7 @@ async def test_nodes_are_filtered_by_their_own_fields_and_their_executions(admin
 
 async def test_nodes_come_in_pages(admin: AdminPorts) -> None:
     first = await node_executions.list_nodes(admin, nodes(limit=2))
-    assert (len(first.node_executions), first.token) == (2, "2")
+    assert len(first.node_executions) == 2
     assert await ids(admin, limit=2, token=first.token) == ["n1"]
     with pytest.raises(InvalidRequest, match="limit"):
         await ids(admin, limit=0)

@@ -3,6 +3,7 @@
 from .base import metadata, time_us, timestamp_of
 from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
 from .executions import execution_tags, executions, external_resources, node_executions, signals, task_executions
+from .installation import installation_keys
 from .registry import (
     attributes,
     description_entities,
@@ -24,6 +25,7 @@ __all__ = [
     "execution_tags",
     "executions",
     "external_resources",
+    "installation_keys",
     "launch_plans",
     "metadata",
     "named_entities",
