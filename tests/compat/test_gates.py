@@ -43,7 +43,7 @@ def test_inputs_from_outside_have_their_types(runs: Runs) -> None:
     with pytest.raises(FlyteException):
         runs.remote.set_input("number", started.id.name, "seven", python_type=str)
     runs.remote.set_input("number", started.id.name, 7)
-    runs.remote.set_input("words", started.id.name, ["a", "b"], python_type=list[str])
+    runs.remote.set_signal("words", started.id.name, ["a", "b"], python_type=list[str])
     assert runs.end(started).outputs["o0"] == "7:a,b"
 
 
