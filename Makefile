@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # flytekit has a default image up to Python 3.12, and stops without one. Ours is never pulled, so any name will do.
 export FLYTE_INTERNAL_IMAGE ?= sailplane.local/python:any
 
-.PHONY: help setup fmt lint types test sim fuzz conformance compat e2e protos verify-protos lock up demo bench clean
+.PHONY: help setup fmt lint types test sim fuzz conformance compat e2e protos verify-protos rpc-table lock up demo bench clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -76,6 +76,9 @@ verify-protos: $(READY) ## Prove that generating twice gives the same, and what 
 			--out-dir build/protos/$$run/dist build/protos/$$run || exit 1; done
 	cmp build/protos/1/dist/*.whl build/protos/2/dist/*.whl
 	diff -r -x __pycache__ build/protos/1/python/sailplane_protos protos/python/sailplane_protos
+
+rpc-table: $(READY) ## Write docs/rpcs.md: every RPC with its HTTP path, status and tests
+	$(BIN)/python tools/rpc_table.py
 
 lock: $(READY) ## Resolve all dependencies anew
 	$(BIN)/python tools/lock.py
