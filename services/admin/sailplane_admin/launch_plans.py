@@ -115,15 +115,9 @@ async def update_state(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanUpd
 
     The scheduler is told of every version with a schedule whose state was set.
     """
-    # flytectl leaves the resource type out.
-    given = identifier_pb2.Identifier()
-    given.CopyFrom(request.id)
-    if given.ByteSize() and not given.resource_type:
-        given.resource_type = ResourceType.LAUNCH_PLAN
-    validation.check_id(given, ResourceType.LAUNCH_PLAN)
+    id = EntityId.of(validation.id_of_kind(request.id, ResourceType.LAUNCH_PLAN))
     if request.state not in launch_plan_pb2.LaunchPlanState.values():
         raise InvalidRequest.invalid("state", str(request.state))
-    id = EntityId.of(given)
 
     def change(transaction: Transaction) -> None:
         connection = transaction.connection
@@ -172,8 +166,7 @@ async def load_many(ports: AdminPorts, ids: Iterable[EntityId]) -> dict[EntityId
 
 async def get(ports: AdminPorts, request: common_pb2.ObjectGetRequest) -> LaunchPlan:
     """One version, with its present state."""
-    validation.check_id(request.id, ResourceType.LAUNCH_PLAN)
-    id = EntityId.of(request.id)
+    id = EntityId.of(validation.id_of_kind(request.id, ResourceType.LAUNCH_PLAN))
     row = await ports.store.read(lambda connection: connection.execute(_GET, version_values(id)).one_or_none())
     if row is None:
         raise NotFound("LAUNCH_PLAN", str(id))

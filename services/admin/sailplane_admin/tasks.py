@@ -109,8 +109,7 @@ async def load_compiled(ports: AdminPorts, ids: Iterable[EntityId]) -> dict[Enti
 
 async def get(ports: AdminPorts, request: common_pb2.ObjectGetRequest) -> task_pb2.Task:
     """One version with its whole template."""
-    validation.check_id(request.id, ResourceType.TASK)
-    return await load(ports, EntityId.of(request.id))
+    return await load(ports, EntityId.of(validation.id_of_kind(request.id, ResourceType.TASK)))
 
 
 async def list_tasks(ports: AdminPorts, request: common_pb2.ResourceListRequest) -> task_pb2.TaskList:

@@ -144,8 +144,7 @@ async def load(ports: AdminPorts, id: EntityId) -> Workflow:
 
 async def get(ports: AdminPorts, request: common_pb2.ObjectGetRequest) -> Workflow:
     """One version with everything it needs to run."""
-    validation.check_id(request.id, ResourceType.WORKFLOW)
-    return await load(ports, EntityId.of(request.id))
+    return await load(ports, EntityId.of(validation.id_of_kind(request.id, ResourceType.WORKFLOW)))
 
 
 async def list_workflows(ports: AdminPorts, request: common_pb2.ResourceListRequest) -> workflow_pb2.WorkflowList:

@@ -146,6 +146,20 @@ def check_id(
     _refuse(_id_problems(id, expected, field))
 
 
+def id_of_kind(
+    id: identifier_pb2.Identifier, expected: "identifier_pb2.ResourceType.ValueType", field: str = "id"
+) -> identifier_pb2.Identifier:
+    """A full identifier of an entity that is asked for by an RPC which says what kind it is.
+
+    So the resource type may be left out: flytectl does, and over HTTP the path has no place for it.
+    """
+    if id.ByteSize() and not id.resource_type:
+        given, id = id, identifier_pb2.Identifier(resource_type=expected)
+        id.MergeFrom(given)
+    check_id(id, expected, field)
+    return id
+
+
 def check_execution_id(id: identifier_pb2.WorkflowExecutionIdentifier) -> None:
     """A full identifier of an execution."""
     problems = _scope_problems(id.project, id.domain)
@@ -170,7 +184,7 @@ def check_task_execution_id(id: identifier_pb2.TaskExecutionIdentifier) -> None:
     check_node_execution_id(id.node_execution_id)
     if not id.HasField("task_id"):
         raise InvalidRequest.missing("task_id")
-    check_id(id.task_id, ResourceType.TASK, "task_id")
+    id_of_kind(id.task_id, ResourceType.TASK, "task_id")
 
 
 def check_workflow_event(request: event_pb2.WorkflowExecutionEventRequest) -> None:

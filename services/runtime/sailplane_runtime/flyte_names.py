@@ -18,6 +18,13 @@ def flyte_name(name: str) -> str | None:
     return rest if second == "datacatalog" else None
 
 
+def our_name(name: str) -> str:
+    """Our name of what Flyte calls `name`; any other name as it is."""
+    if name.startswith("flyteidl."):
+        return "sailplane" + name.removeprefix("flyteidl")
+    return f"sailplane.{name}" if name.startswith("datacatalog.") else name
+
+
 def is_flyte_name(name: str) -> bool:
     """Whether a type or service goes by Flyte's name."""
     return name.startswith(("flyteidl.", "datacatalog."))

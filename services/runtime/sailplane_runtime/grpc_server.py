@@ -1,34 +1,33 @@
 """The gRPC server of a service, or of several in one process.
 
 Each service is registered under our name and, where Flyte has it, under Flyte's: `sailplane.service.AdminService` and
-`flyteidl.service.AdminService` have the same handlers and the same bytes. Methods come from the descriptors; one that a
-servicer does not define is answered with UNIMPLEMENTED. Health and reflection are added to every server.
+`flyteidl.service.AdminService` have the same handlers and the same bytes. Health and reflection are added to every
+server.
 """
 
 import errno
 import socket
-from collections.abc import AsyncIterator
-from importlib import import_module
-from pkgutil import iter_modules
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pool import Default
-from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.message import Message
 from grpc import aio
-from sailplane_core.errors import Refused, Unimplemented
+from sailplane_core.errors import Refused
 
-from .flyte_names import flyte_name, is_flyte_name
+from .flyte_names import flyte_name
+from .grpc_errors import Status
 from .health import SERVICE as HEALTH
 from .health import Health
-from .interceptors import Handler, Method, guarded
+from .interceptors import CallFailed, Guard
 from .progress import Progress
 from .reflection import V1, V1ALPHA, Reflection
+from .rpcs import rpcs_of
 from .settings import GrpcSettings
 
-_GENERATED = "_pb2_grpc"
-
+Context = aio.ServicerContext[Any, Any]
 RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -83,21 +82,8 @@ class GrpcServer:
 
     def _register(self, name: str, schema_name: str, servicer: object) -> None:
         self._names[name] = schema_name
-        for method in _describe(schema_name).methods:
-            path = f"/{name}/{method.name}"
-            self._handlers[path] = self._handler(path, method, servicer)
-
-    def _handler(self, path: str, method: MethodDescriptor, servicer: object) -> RpcHandler:
-        described = Method(
-            path,
-            GetMessageClass(method.input_type),
-            GetMessageClass(method.output_type),
-            takes_stream=method.client_streaming,
-            gives_stream=method.server_streaming,
-            as_flyte=is_flyte_name(path[1:]),
-        )
-        handler = _implementation(servicer, method.name) or _not_offered(described)
-        return guarded(described, handler, self._settings.slow_call_s)
+        for _, guard in rpcs_of(name, schema_name, servicer, self._settings.slow_call_s):
+            self._handlers[guard.method.name] = _handler(guard)
 
 
 class _Table(grpc.GenericRpcHandler):
@@ -110,17 +96,48 @@ class _Table(grpc.GenericRpcHandler):
         return self._find(handler_call_details.method)
 
 
-def _describe(service: str) -> ServiceDescriptor:
-    """The descriptor of a service. Of our schema's it is found without anybody having imported it before."""
-    try:
-        return Default().FindServiceByName(service)
-    except KeyError:
-        package = import_module(service.rpartition(".")[0].replace("sailplane", "sailplane_protos", 1))
-        names = {module.name for module in iter_modules(package.__path__)}
-        for name in sorted(names):
-            if f"{name}_grpc" in names:
-                import_module(f"{package.__name__}.{name}")
-        return Default().FindServiceByName(service)
+def _handler(guard: Guard) -> RpcHandler:
+    """The RPC as gRPC takes it. Requests and replies are bytes here."""
+    method = guard.method
+    decode = method.request.FromString
+
+    def incoming(sent: Any) -> Any:
+        return partial(_decoded, sent, decode) if method.takes_stream else partial(decode, sent)
+
+    async def answer(sent: Any, context: Context) -> bytes:
+        try:
+            return await guard.answer(incoming(sent), context, _encoded)
+        except CallFailed as failed:
+            await _abort(context, failed.status)
+
+    async def answers(sent: Any, context: Context) -> AsyncIterator[bytes]:
+        try:
+            async with aclosing(guard.answers(incoming(sent), context, _encoded)) as replies:
+                async for reply in replies:
+                    yield reply
+        except CallFailed as failed:
+            await _abort(context, failed.status)
+
+    if method.takes_stream:
+        if method.gives_stream:
+            return grpc.stream_stream_rpc_method_handler(answers)
+        return grpc.stream_unary_rpc_method_handler(answer)
+    if method.gives_stream:
+        return grpc.unary_stream_rpc_method_handler(answers)
+    return grpc.unary_unary_rpc_method_handler(answer)
+
+
+async def _decoded(sent: AsyncIterator[bytes], decode: Callable[[bytes], Message]) -> AsyncIterator[Message]:
+    async for data in sent:
+        yield decode(data)
+
+
+def _encoded(reply: Message) -> bytes:
+    return reply.SerializeToString()
+
+
+async def _abort(context: Context, status: Status) -> NoReturn:
+    await context.abort(status.code, status.message, status.metadata)
 
 
 def check_address(host: str, port: int) -> None:
@@ -150,24 +167,3 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         # flytekit pings every 30 s without a call; a server that counts that as abuse cuts it off.
         ("grpc.http2.max_ping_strikes", 0),
     ]
-
-
-def _implementation(servicer: object, name: str) -> Handler | None:
-    """The servicer's method, unless it is only the one that it inherits from generated code."""
-    for owner in type(servicer).__mro__:
-        if name in vars(owner):
-            return None if owner.__module__.endswith(_GENERATED) else getattr(servicer, name)
-    return None
-
-
-def _not_offered(method: Method) -> Handler:
-    error_text = f"this server does not offer {method.name[1:].replace('/', '.')}"
-
-    async def refuse(request: Any, context: Any) -> NoReturn:
-        raise Unimplemented(error_text)
-
-    async def refuse_stream(request: Any, context: Any) -> AsyncIterator[Any]:
-        raise Unimplemented(error_text)
-        yield
-
-    return refuse_stream if method.gives_stream else refuse

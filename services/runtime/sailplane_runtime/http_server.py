@@ -3,16 +3,21 @@
 A browser can be made to send requests to a server on this machine by a page whose own name was pointed here (DNS
 rebinding). Such a request carries that page's name in `Host`, so it is answered only for names that are ours. An
 address is always fine: no name was involved.
+
+Pages of other names that are known to be good can be permitted to call us (CORS): `HttpSettings.cors_origins`.
 """
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable, Sequence
 
 import uvicorn
+from sailplane_core.errors import InvalidRequest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -24,9 +29,16 @@ from .settings import HttpSettings
 
 BACKLOG = 1024
 
+CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+CORS_HEADERS = ("Content-Type", "authorization", "flyte-authorization", "x-request-id")
+_ORIGIN = re.compile(r"https?://[^/?#@*\s]+")
+
 
 class HttpServer:
-    """Serves routes on one address. `names` are host names it goes by besides `localhost`."""
+    """Serves routes on one address. `names` are host names it goes by besides `localhost`.
+
+    Raises `InvalidRequest` when the settings name an origin that is none.
+    """
 
     def __init__(
         self, settings: HttpSettings, progress: Progress, routes: Sequence[BaseRoute], names: Iterable[str] = ()
@@ -39,7 +51,10 @@ class HttpServer:
 
         app = Starlette(
             routes=[Route("/healthcheck", healthcheck), *routes],
-            middleware=[Middleware(HostCheck, names={"localhost", settings.host.lower(), *names})],
+            middleware=[
+                Middleware(HostCheck, names={"localhost", settings.host.lower(), *names}),
+                *_cors(settings.cors_origins),
+            ],
         )
         self._settings = settings
         self._server = uvicorn.Server(_config(app, settings))
@@ -86,6 +101,23 @@ class HttpServer:
         except TimeoutError:
             for task in self._server.server_state.tasks:
                 task.cancel()
+
+
+def _cors(origins: Sequence[str]) -> list[Middleware]:
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise InvalidRequest.invalid("HTTP setting cors_origins", f"{origin!r} is not scheme://host[:port]")
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_HEADERS,
+            expose_headers=("x-request-id",),
+        )
+    ]
 
 
 class HostCheck:

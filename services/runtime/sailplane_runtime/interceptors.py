@@ -1,17 +1,17 @@
 """What happens around every RPC: its request is decoded, its handler called, its errors told, its time taken.
 
-This wraps each handler once, when it is registered, instead of being an interceptor of gRPC's, which would be asked to
-wrap it again at every call. It takes and gives bytes, because gRPC answers UNKNOWN when its own (de)serialisation
-fails. The log has one line for each call that failed or was slow, at the level `debug` one for every call; never what
-was asked or answered.
+A `Guard` does so once for every door that an RPC is called through. This wraps each handler once, when it is
+registered, instead of being an interceptor of gRPC's, which would be asked to wrap it again at every call. It takes and
+gives what the door has, because gRPC answers UNKNOWN when its own (de)serialisation fails. The log has one line for
+each call that failed or was slow, at the level `debug` one for every call; never what was asked or answered.
 """
 
 import secrets
 import time
-from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import grpc
 import structlog
@@ -23,8 +23,8 @@ from .grpc_errors import Status, internal_status, status_of
 
 log = structlog.get_logger(__name__)
 
-Context = aio.ServicerContext[Any, Any]
-Handler = Callable[[Any, Context], Any]
+T = TypeVar("T")
+Handler = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,91 +39,72 @@ class Method:
     as_flyte: bool
 
 
-def guarded(method: Method, handler: Handler, slow_s: float) -> "grpc.RpcMethodHandler[Any, Any]":
-    """The handler with everything around it, as gRPC takes it. Calls that took longer than `slow_s` are logged."""
-    guard = _Guard(method, handler, slow_s)
-    if method.takes_stream:
-        if method.gives_stream:
-            return grpc.stream_stream_rpc_method_handler(guard.stream_stream)
-        return grpc.stream_unary_rpc_method_handler(guard.stream_unary)
-    if method.gives_stream:
-        return grpc.unary_stream_rpc_method_handler(guard.unary_stream)
-    return grpc.unary_unary_rpc_method_handler(guard.unary_unary)
+class CallFailed(Exception):
+    """How a call ends that went wrong. It is in the log already; the door has only to tell it."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.code, status.message)
+        self.status = status
 
 
-class _Guard:
+class Guard:
+    """An RPC with everything around it, for any door. Calls that took longer than `slow_s` are logged.
+
+    `read` gives the request, or the iterator of requests of a method that takes a stream; `write` makes of a reply what
+    the door sends. What either raises counts as raised by the handler.
+    """
+
     def __init__(self, method: Method, handler: Handler, slow_s: float) -> None:
-        self._method = method
+        self.method = method
         self._handler = handler
         self._slow_s = slow_s
-        self._decode = method.request.FromString
 
-    async def unary_unary(self, data: bytes, context: Context) -> bytes:
+    async def answer(self, read: Callable[[], Any], context: Any, write: Callable[[Any], T]) -> T:
+        """The reply of a method that gives one. Raises `CallFailed`."""
         begun = time.perf_counter()
         request = None
         try:
-            request = self._decode(data)
-            reply = await self._handler(request, context)
-            encoded = reply.SerializeToString()
-        except BaseException as error:
-            await self._fail(error, request, context, begun)
+            request = read()
+            written = write(await self._handler(request, context))
+        except Exception as error:
+            raise self._failed(error, request, begun) from error
         self._succeeded(begun)
-        return encoded
+        return written
 
-    async def stream_unary(self, incoming: AsyncIterator[bytes], context: Context) -> bytes:
-        begun = time.perf_counter()
-        try:
-            reply = await self._handler(self._decoded(incoming), context)
-            encoded = reply.SerializeToString()
-        except BaseException as error:
-            await self._fail(error, None, context, begun)
-        self._succeeded(begun)
-        return encoded
-
-    async def unary_stream(self, data: bytes, context: Context) -> AsyncIterator[bytes]:
+    async def answers(
+        self, read: Callable[[], Any], context: Any, write: Callable[[Any], T]
+    ) -> AsyncGenerator[T, None]:
+        """The replies of a method that gives a stream. Close it to end the handler. Raises `CallFailed`."""
         begun = time.perf_counter()
         request = None
         try:
-            request = self._decode(data)
-            async for reply in self._handler(request, context):
-                yield reply.SerializeToString()
-        except BaseException as error:
-            await self._fail(error, request, context, begun)
+            request = read()
+            async with aclosing(self._handler(request, context)) as replies:
+                async for reply in replies:
+                    yield write(reply)
+        except Exception as error:
+            raise self._failed(error, request, begun) from error
         self._succeeded(begun, is_stream=True)
-
-    async def stream_stream(self, incoming: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-        begun = time.perf_counter()
-        try:
-            async for reply in self._handler(self._decoded(incoming), context):
-                yield reply.SerializeToString()
-        except BaseException as error:
-            await self._fail(error, None, context, begun)
-        self._succeeded(begun, is_stream=True)
-
-    async def _decoded(self, incoming: AsyncIterator[bytes]) -> AsyncIterator[Message]:
-        async for data in incoming:
-            yield self._decode(data)
 
     def _succeeded(self, begun: float, *, is_stream: bool = False) -> None:
         seconds = time.perf_counter() - begun
         if seconds > self._slow_s and not is_stream:  # a stream lasts as long as somebody listens
-            log.warning("slow call", method=self._method.name, ms=_ms(seconds))
+            log.warning("slow call", method=self.method.name, ms=_ms(seconds))
         else:
-            log.debug("call", method=self._method.name, ms=_ms(seconds))
+            log.debug("call", method=self.method.name, ms=_ms(seconds))
 
-    async def _fail(self, error: BaseException, request: Message | None, context: Context, begun: float) -> NoReturn:
-        """End the call with the status of `error`; what is no error of a handler goes on to gRPC."""
-        if isinstance(error, aio.AbortError | CancelledError | GeneratorExit) or not isinstance(error, Exception):
-            raise error
-        status = self._status(error, request, begun)
-        await context.abort(status.code, status.message, status.metadata)
+    def _failed(self, error: Exception, request: object, begun: float) -> Exception:
+        """What the door is to be told. What a handler had gRPC abort is over already and goes on to gRPC as it is."""
+        if isinstance(error, aio.AbortError):
+            return error
+        return CallFailed(self._status(error, request if isinstance(request, Message) else None, begun))
 
     def _status(self, error: Exception, request: Message | None, begun: float) -> Status:
-        method, ms = self._method.name, _ms(time.perf_counter() - begun)
+        method, ms = self.method.name, _ms(time.perf_counter() - begun)
         if isinstance(error, DecodeError):
-            error = InvalidRequest(f"the request is not a well-formed {self._method.request.DESCRIPTOR.full_name}")
+            error = InvalidRequest(f"the request is not a well-formed {self.method.request.DESCRIPTOR.full_name}")
         if isinstance(error, SailplaneError):
-            status = status_of(error, request, as_flyte=self._method.as_flyte)
+            status = status_of(error, request, as_flyte=self.method.as_flyte)
             if status.code is not grpc.StatusCode.INTERNAL:
                 log.info("call failed", method=method, code=status.code.name, ms=ms, error=status.message)
                 return status

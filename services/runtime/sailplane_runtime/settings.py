@@ -64,6 +64,10 @@ class HttpSettings:
     stop_grace_s: float = 1.0
     """How long requests under way may take at a stop, in seconds."""
 
+    cors_origins: tuple[str, ...] = ()
+    """Whose pages may call this server from a browser, besides our own: each `scheme://host` or `scheme://host:port`.
+    None unless configured, because a call needs no password."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:

@@ -26,6 +26,7 @@ from sailplane_runtime.blobs.files import FileBlobs
 from sailplane_runtime.blobs.http import blob_routes
 from sailplane_runtime.blobs.signed_urls import UrlSigner, load_secret
 from sailplane_runtime.clock import SystemClock
+from sailplane_runtime.gateway.door import Gateway
 from sailplane_runtime.grpc_server import GrpcServer
 from sailplane_runtime.http_server import HttpServer
 from sailplane_runtime.pods.process import ProcessLauncher
@@ -48,6 +49,10 @@ DATABASES: dict[str, tuple[MetaData, ModuleType]] = {
     "scheduler": (scheduler_tables.metadata, sailplane_scheduler),
 }
 """The tables of each service, and the package that keeps their migrations."""
+
+
+WITH_LOGIN_ONLY = ("sailplane.service.AuthMetadataService", "sailplane.service.IdentityService")
+"""Nobody logs in here. Over HTTP, as over gRPC, a client that asks about it hears UNIMPLEMENTED."""
 
 
 class ControlPlane:
@@ -89,7 +94,9 @@ class ControlPlane:
         grpc = GrpcServer(options.grpc, progress)
         undo.push_async_callback(grpc.stop)
         blobs = FileBlobs(self._data.blobs, UrlSigner(secret), clock)
-        http = HttpServer(options.http, progress, blob_routes(blobs), [socket.gethostname().lower()])
+        gateway = Gateway(options.grpc.message_bytes_max, options.grpc.slow_call_s, options.http.cors_origins)
+        routes = [*blob_routes(blobs), *gateway.routes()]
+        http = HttpServer(options.http, progress, routes, [socket.gethostname().lower()])
         undo.push_async_callback(http.stop)
         grpc_port = grpc.bind()
         found = addresses(options.grpc.host, grpc_port, http.bind())
@@ -119,6 +126,9 @@ class ControlPlane:
         scheduler = Scheduler(SchedulerPorts(stores["scheduler"], queue, clock, options.scheduler))
         for service, servicer in (*admin.grpc_services(), *propeller.grpc_services(), *scheduler.grpc_services()):
             grpc.add(service, servicer)
+            gateway.add(service, servicer)
+        for service in WITH_LOGIN_ONLY:
+            gateway.add(service, None)
 
         # Propeller takes up old work as it starts, and asks admin about it.
         for part in (launcher, admin, grpc, http, propeller, scheduler, progress):

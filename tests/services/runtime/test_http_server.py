@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from sailplane_core.errors import Refused
+from sailplane_core.errors import InvalidRequest, Refused
 from sailplane_runtime.clock import ManualClock
 from sailplane_runtime.http_server import HttpServer
 from sailplane_runtime.progress import Progress
@@ -94,3 +94,53 @@ async def test_it_stops_while_a_client_keeps_its_connection() -> None:
     await reader.read()
     writer.close()
     await writer.wait_closed()
+
+
+# Pages of others
+
+
+@asynccontextmanager
+async def permitting(*origins: str) -> AsyncIterator[int]:
+    settings = HttpSettings(port=0, cors_origins=origins)
+    server = HttpServer(settings, Progress(ManualClock()), [Route("/hello", hello)])
+    port = server.bind()
+    await server.start()
+    yield port
+    await server.stop()
+
+
+async def options(port: int, *headers: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = ["OPTIONS /hello HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
+    writer.write("\r\n".join(lines).encode())
+    answer = (await reader.read()).decode().lower()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+ASKING = ("Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: content-type, flyte-authorization")
+
+
+async def test_a_page_of_a_permitted_origin_may_call() -> None:
+    async with permitting("https://console.example") as port:
+        answer = await options(port, "Origin: https://console.example", *ASKING)
+        assert answer.startswith("http/1.1 200")
+        assert "access-control-allow-origin: https://console.example" in answer
+        for refused in (("Origin: https://evil.example", *ASKING), ("Origin: null", *ASKING)):
+            answer = await options(port, *refused)
+            assert answer.startswith("http/1.1 400")
+            assert "access-control-allow-origin" not in answer
+        assert (await options(port, "Host: evil.example", *ASKING)).startswith("http/1.1 4")
+
+
+async def test_no_page_may_call_unless_that_was_configured() -> None:
+    async with serving() as port:
+        answer = await options(port, "Origin: https://console.example", *ASKING)
+    assert "access-control" not in answer
+
+
+@pytest.mark.parametrize("origin", ["*", "null", "console.example", "https://a.example/", "https://*.example", ""])
+def test_what_is_no_origin_is_refused_at_the_start(origin: str) -> None:
+    with pytest.raises(InvalidRequest, match="cors_origins"):
+        HttpServer(HttpSettings(port=0, cors_origins=(origin,)), Progress(ManualClock()), [])

@@ -12,19 +12,16 @@ import binascii
 import hashlib
 import os
 import stat
-from contextlib import suppress
 
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, SailplaneError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from ..http_bodies import UNWANTED_BYTES_MAX, discard_body
 from .files import FileBlobs, as_our_errors, unlinked_on_failure
 
 UPLOAD_BYTES_MAX = 5 * 1024**3
-UNWANTED_BYTES_MAX = 16 * 1024**2
-"""So much of a body that was refused is still taken from the client. Most clients read no answer before they have sent
-everything, and would report a broken connection instead of the reason."""
 
 HEADERS = {
     # A deck is HTML that a user's task wrote: in a sandbox its origin is none, so it sees no session.
@@ -49,7 +46,7 @@ def blob_routes(blobs: FileBlobs, *, upload_bytes_max: int = UPLOAD_BYTES_MAX) -
         try:
             permission = blobs.signer.permission(key, said)
             if permission is None or not permission.covers(request.method, blobs.clock.now()):
-                await _discard_body(request)
+                await discard_body(request)
                 raise _Rejected(403, "the signature is wrong or expired, or not for this method")
             if request.method == "PUT":
                 return await _put(blobs, key, request, permission.content_md5, upload_bytes_max)
@@ -76,7 +73,7 @@ async def _put(blobs: FileBlobs, key: str, request: Request, content_md5: bytes,
     digests = _wanted_digests(request, content_md5)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > bytes_max:
-        await _discard_body(request)
+        await discard_body(request)
         raise _too_large(bytes_max)
     path = blobs.path_of(key)
     with as_our_errors(key):
@@ -109,15 +106,6 @@ async def _receive(request: Request, descriptor: int, bytes_max: int, *, with_di
     if received > bytes_max:
         raise _too_large(bytes_max)
     return digest.digest()
-
-
-async def _discard_body(request: Request) -> None:
-    received = 0
-    with suppress(ClientDisconnect):
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > UNWANTED_BYTES_MAX:
-                return
 
 
 def _wanted_digests(request: Request, content_md5: bytes) -> list[bytes]:
