@@ -4,8 +4,9 @@ Both are read from the descriptors of their generated Python. Flyte's names are 
 to `sailplane.core.Literal`, `datacatalog.Tag` to `sailplane.datacatalog.Tag`), every file is spelled out as facts, one
 per thing that a client can notice, and the two lists of facts are equal. Nothing is skipped.
 
-Two packages are ours alone, `sailplane.propeller` and `sailplane.scheduler`. In the others, a field that Flyte does not
-have must be numbered from 1000 up; Flyte has none there, so that a stock client never sees it.
+Two packages are ours alone, `sailplane.propeller` and `sailplane.scheduler`. In the others, a field or enum value that
+Flyte does not have must be numbered from 1000 up; Flyte has none there, so that a stock client never sees it unless its
+user asks for it by number.
 
 What is compared: files and packages; messages; fields with number, type, cardinality, oneof, JSON name, presence,
 packing and deprecation; enums with their values and aliases; reserved numbers; services and methods with types,
@@ -25,7 +26,14 @@ import pytest
 import sailplane_protos
 from google.api import annotations_pb2
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
+from google.protobuf.descriptor import (
+    Descriptor,
+    EnumDescriptor,
+    EnumValueDescriptor,
+    FieldDescriptor,
+    FileDescriptor,
+    MethodDescriptor,
+)
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -139,6 +147,8 @@ def _enum(enum: EnumDescriptor) -> Iterator[tuple[str, str]]:
         f"in {renamed(enum.file.name)}, deprecated={options.deprecated}, allow_alias={options.allow_alias}, {reserved}",
     )
     for value in enum.values:
+        if value.number >= FIRST_EXTENSION:
+            continue
         yield (
             f"value {renamed(enum.full_name)}.{value.name}",
             f"{value.number}, deprecated={value.GetOptions().deprecated}",
@@ -198,6 +208,20 @@ def fields_of(files: Iterable[FileDescriptor]) -> Iterator[FieldDescriptor]:
             yield from below(message)
 
 
+def enum_values_of(files: Iterable[FileDescriptor]) -> Iterator[EnumValueDescriptor]:
+    def below(message: Descriptor) -> Iterator[EnumDescriptor]:
+        yield from message.enum_types
+        for nested in message.nested_types:
+            yield from below(nested)
+
+    for file in files:
+        enums = [*file.enum_types_by_name.values()]
+        for message in file.message_types_by_name.values():
+            enums += below(message)
+        for enum in enums:
+            yield from enum.values
+
+
 # --- the contract
 
 
@@ -211,6 +235,7 @@ def test_what_we_add_to_flytes_messages_is_numbered_from_1000_up(
 ) -> None:
     assert [field.full_name for field in extensions(ours, flyte) if field.number < FIRST_EXTENSION] == []
     assert [field.full_name for field in fields_of(flyte) if field.number >= FIRST_EXTENSION] == []
+    assert [value.name for value in enum_values_of(flyte) if value.number >= FIRST_EXTENSION] == []
 
 
 def test_the_whole_contract_is_compared(flyte: list[FileDescriptor]) -> None:

@@ -23,7 +23,7 @@ from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection
 
-from . import event_data, event_rows, execution_rows, external_resources, lineage
+from . import concurrency_limits, event_data, event_rows, execution_rows, external_resources, lineage
 from .event_rows import NodeRecord, TaskKey, TaskRecord
 from .ports import AdminPorts
 
@@ -55,7 +55,8 @@ class Folding:
 def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.Event]) -> list[SailplaneError]:
     """Record an execution's events in an open transaction; why some were not taken, in order.
 
-    One that has ended is told to its parent (`lineage`), in the same transaction.
+    One that has ended is told to its parent (`lineage`), in the same transaction, which also starts what has waited for
+    it (`concurrency_limits`).
 
     Raises `NotFound` when there is no such execution, or an event is about a node or parent that was never reported.
     """
@@ -81,6 +82,7 @@ def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.E
         event_rows.save_execution(connection, folding.row_id, folding.closure)
         if folding.closure.phase in EXECUTION_TERMINAL:
             lineage.tell_of_end(transaction, id, stored, folding.closure)
+            concurrency_limits.leave(transaction, stored)
     event_rows.save_nodes(connection, id, folding.nodes)
     event_rows.save_tasks(connection, id, folding.tasks)
     return folding.refused

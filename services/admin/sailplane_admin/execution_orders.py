@@ -50,6 +50,11 @@ def start(
     return _message("start", id, queue_pb2.ExecutionCommand(execution_id=id.to_message(), start=order))
 
 
+def waited(id: ExecutionId, payload: bytes) -> Message:
+    """The message of `start` again, for an execution that had to wait; `payload` was stored meanwhile."""
+    return Message(topic=TOPIC, key=str(id), id=f"start:{id}", payload=payload)
+
+
 def abort(id: ExecutionId, cause: str, principal: str) -> Message:
     """End now."""
     order = queue_pb2.Abort(cause=cause, principal=principal)

@@ -60,6 +60,8 @@ _FIND = select(
     _EXECUTIONS.cluster,
     _EXECUTIONS.parent_execution_id,
     _EXECUTIONS.parent_node_id,
+    _EXECUTIONS.plan_name_id,
+    _EXECUTIONS.starts_below,
 ).where(*is_of_execution(tables.executions))
 _LOCK = _FIND.with_for_update()
 
@@ -69,6 +71,7 @@ class StoredExecution:
     """What is stored of an execution: its row's number, the two messages as bytes, where it runs, and for whom.
 
     `parent_execution_id` is the row of the execution whose node `parent_node_id` has started this one, if one has.
+    `plan_name_id` is the name in whose concurrency it counts, if it does, and `starts_below` is set while it waits.
     """
 
     row_id: int
@@ -77,6 +80,8 @@ class StoredExecution:
     cluster: str
     parent_execution_id: int | None
     parent_node_id: str | None
+    plan_name_id: int | None
+    starts_below: int | None
 
 
 def find_execution(connection: Connection, id: ExecutionId) -> StoredExecution | None:

@@ -8,24 +8,25 @@ request of the same name cannot change the inputs of the first.
 import hashlib
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sailplane_core import closures, launch, naming, validation
 from sailplane_core.attributes import Place
-from sailplane_core.errors import AlreadyExists, AlreadyTerminal, InvalidRequest, InvariantBroken, NotFound
+from sailplane_core.errors import AlreadyExists, ConcurrencyLimitReached, InvalidRequest, InvariantBroken, NotFound
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import EntityId, ExecutionId, ResourceType
-from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
+from sailplane_core.phases import ExecutionPhase
 from sailplane_protos.admin import execution_pb2, launch_plan_pb2, matchable_resource_pb2
 from sailplane_protos.core import identifier_pb2, literals_pb2
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from . import (
     attributes,
+    concurrency_limits,
+    execution_aborts,
     execution_data,
     execution_orders,
     execution_rows,
@@ -61,13 +62,11 @@ _ROW_ID = {
     table: select(table.c.id).where(*is_version(table))
     for table in (tables.launch_plans, tables.workflows, tables.tasks)
 }
+_NAME_ROW_ID = select(tables.named_entities.c.id).where(
+    *(tables.named_entities.c[name] == bindparam(name) for name in ("resource_type", "project", "domain", "name"))
+)
 _INSERT = insert(tables.executions)
 _INSERT_TAG = insert(tables.execution_tags)
-_SET_CLOSURE = (
-    update(tables.executions)
-    .where(_EXECUTIONS.id == bindparam("row_id"))
-    .values({name: bindparam(name) for name in ("phase", "abort_cause", "state", "execution_updated_at_us", "closure")})
-)
 _PARENTS = tables.executions.alias("parents").c
 _PARENT_NODE = (
     select(tables.node_executions.c.id)
@@ -112,13 +111,15 @@ class Origin:
 class Surroundings:
     """What is stored about the surroundings of a new execution. The references are columns of its row.
 
-    `attributes` are the matchable ones that hold for it, the most specific first.
+    `attributes` are the matchable ones that hold for it, the most specific first, `plan_name_id` is the row of its
+    launch plan's name, None when it runs a task.
     """
 
     project_labels: dict[str, str]
     attributes: Sequence[matchable_resource_pb2.MatchingAttributes]
     parent: execution_pb2.ExecutionSpec | None
-    references: dict[str, int | str | None]
+    references: dict[str, Any]
+    plan_name_id: int | None
 
 
 async def create(
@@ -143,11 +144,15 @@ async def create(
         around = await ports.store.read(lambda connection: _surroundings(connection, ports, request, plan, origin))
     if request.name:
         id = ExecutionId(request.project, request.domain, request.name.lower())
-        return await _start(ports, id, plan, settled, around.references, origin)
+        return await _start(ports, id, plan, settled, around, origin)
     for _ in range(NAME_TRIES_MAX):
         id = ExecutionId(request.project, request.domain, naming.generated_execution_name(secrets.token_bytes(32)))
-        with suppress(AlreadyExists):
-            return await _start(ports, id, plan, settled, around.references, origin)
+        try:
+            return await _start(ports, id, plan, settled, around, origin)
+        except ConcurrencyLimitReached:
+            raise
+        except AlreadyExists:
+            continue
     raise InvariantBroken("every generated execution name is taken")
 
 
@@ -172,7 +177,7 @@ def _surroundings(
     project = projects.require_active(connection, ports.settings, request.project, request.domain)
     asked = EntityId.of(request.spec.launch_plan)
     task = asked if asked.kind == ResourceType.TASK else None
-    references: dict[str, int | str | None] = {
+    references: dict[str, Any] = {
         "launch_plan_id": _row_id(ports, connection, tables.launch_plans, EntityId.of(plan.id)),
         "workflow_id": _row_id(ports, connection, tables.workflows, EntityId.of(plan.spec.workflow_id)),
         "task_id": None if task is None else _row_id(ports, connection, tables.tasks, task),
@@ -192,7 +197,9 @@ def _surroundings(
         parent = execution_pb2.ExecutionSpec.FromString(row.spec)
         references |= {"parent_execution_id": row.row_id, "parent_node_id": node.node_id}
     place = Place(request.project, request.domain, plan.spec.workflow_id.name, plan.id.name)
-    return Surroundings(dict(project.labels.values), attributes.holding(connection, place), parent, references)
+    plan_name_id = None if task is not None else _name_id(ports, connection, EntityId.of(plan.id))
+    holding = attributes.holding(connection, place)
+    return Surroundings(dict(project.labels.values), holding, parent, references, plan_name_id)
 
 
 def _row_id(ports: AdminPorts, connection: Connection, table: Table, id: EntityId) -> int | None:
@@ -205,36 +212,57 @@ def _row_id(ports: AdminPorts, connection: Connection, table: Table, id: EntityI
     return known
 
 
+def _name_id(ports: AdminPorts, connection: Connection, id: EntityId) -> int | None:
+    """The row of a registered version's name, which it keeps for ever too."""
+    name = replace(id, version="")
+    known = ports.row_ids.get(name)
+    if known is None:
+        values = {"resource_type": id.kind, "project": id.project, "domain": id.domain, "name": id.name}
+        known = connection.execute(_NAME_ROW_ID, values).scalar_one_or_none()
+        if known is not None:
+            ports.row_ids.put(name, known)
+    return known
+
+
 async def _start(
     ports: AdminPorts,
     id: ExecutionId,
     plan: launch_plan_pb2.LaunchPlan,
     settled: launch.Launch,
-    references: dict[str, int | str | None],
+    around: Surroundings,
     origin: Origin,
 ) -> execution_pb2.ExecutionCreateResponse:
     inputs_uri = await _put(ports, id, settled.inputs)
     user_inputs_uri = (
         inputs_uri if settled.inputs == settled.user_inputs else await _put(ports, id, settled.user_inputs)
     )
-    row = _row(id, settled) | references | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
+    row = _row(id, settled) | around.references | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
     raw_prefix = settled.config.raw_output_prefix or ports.blobs.uri(f"data/{id}")
     recovered = origin.source if origin.recovers else None
     metadata = settled.spec.metadata
     order = execution_orders.start(id, plan, settled, inputs_uri, raw_prefix, recovered)
+    new = concurrency_limits.Newcomer(
+        id, plan, around.plan_name_id, around.references["parent_execution_id"], settled.closure, order.payload
+    )
+    now = ports.clock.now()
 
-    def change(transaction: Transaction) -> None:
+    def change(transaction: Transaction) -> tuple[ExecutionId, ...]:
         connection = transaction.connection
         if metadata.HasField("parent_node_execution"):
             lineage.require_live_parent(transaction, metadata.parent_node_execution)
-        connection.execute(_INSERT, row)
+        place = concurrency_limits.admit(transaction, new, ports.settings.waiting_executions_max, now)
+        connection.execute(_INSERT, row | place.columns)
         if settled.tags:
             tags = [execution_values(id) | {"key": key, "value": value} for key, value in settled.tags]
             connection.execute(_INSERT_TAG, tags)
-        transaction.send(order)
+        if place.starts:
+            transaction.send(order)
+        if place.aborted and new.plan_name_id is not None:
+            concurrency_limits.start_waiting(transaction, new.plan_name_id)
+        return place.aborted
 
     try:
-        await ports.store.write(change)
+        ports.changes.publish(await ports.store.write(change))
     except IntegrityError as error:
         raise AlreadyExists("execution", str(id)) from error
     return execution_pb2.ExecutionCreateResponse(id=id.to_message())
@@ -360,15 +388,7 @@ async def terminate(
     now = ports.clock.now()
 
     def change(transaction: Transaction) -> None:
-        row = lock_execution(transaction.connection, id)
-        closure = execution_pb2.ExecutionClosure.FromString(row.closure)
-        phase = ExecutionPhase(closure.phase)
-        if phase in EXECUTION_TERMINAL:
-            raise AlreadyTerminal(phase.name, f"execution {id} is already in terminal phase {phase.name}")
-        if phase is ExecutionPhase.ABORTING:
-            return
-        _set_closure(transaction.connection, row.row_id, closures.apply_abort(closure, request.cause, "", now))
-        transaction.send(execution_orders.abort(id, request.cause, ""))
+        concurrency_limits.abort(transaction, id, request.cause, now)
 
     await ports.store.write(change)
     ports.changes.publish([id])
@@ -390,24 +410,8 @@ async def update_state(
         closure = execution_pb2.ExecutionClosure.FromString(row.closure)
         closure.state_change_details.state = request.state
         closure.state_change_details.occurred_at.FromDatetime(now)
-        _set_closure(transaction.connection, row.row_id, closure)
+        execution_aborts.set_closure(transaction.connection, row.row_id, closure)
 
     await ports.store.write(change)
     ports.changes.publish([id])
     return execution_pb2.ExecutionUpdateResponse()
-
-
-def _set_closure(connection: Connection, row_id: int, closure: execution_pb2.ExecutionClosure) -> None:
-    """Write a closure that a request has changed, with the columns that follow from it."""
-    aborted = closure.WhichOneof("output_result") == "abort_metadata"
-    connection.execute(
-        _SET_CLOSURE,
-        {
-            "row_id": row_id,
-            "phase": ExecutionPhase(closure.phase).name,
-            "abort_cause": closure.abort_metadata.cause if aborted else None,
-            "state": closure.state_change_details.state,
-            "execution_updated_at_us": tables.time_us(closure.updated_at),
-            "closure": closure.SerializeToString(),
-        },
-    )

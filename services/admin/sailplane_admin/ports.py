@@ -40,6 +40,9 @@ class AdminSettings:
     max_parallelism: int = 25
     """Nodes of an execution that run at one time, when neither request nor launch plan says. Flyte's default."""
 
+    waiting_executions_max: int = 1_000
+    """Executions of one launch plan that wait for others to end (`ConcurrencyPolicy`). One more is refused."""
+
     namespace_template: str = "{project}-{domain}"
     """The Kubernetes namespace of a project and domain."""
 

@@ -7,7 +7,8 @@
     │   └── InactiveProject               the project is archived
     ├── NotFound(kind, id)
     ├── AlreadyExists(kind, id)
-    │   └── IdenticalStructure            the same version was registered with the same content
+    │   ├── IdenticalStructure            the same version was registered with the same content
+    │   └── ConcurrencyLimitReached       as many executions of the launch plan as may be are there already
     ├── Refused(reason)                   well-formed, but the state of things forbids it
     │   ├── AlreadyTerminal(phase)
     │   └── WrongCluster(cluster)
@@ -112,6 +113,14 @@ class IdenticalStructure(AlreadyExists):
 
     def __init__(self, kind: str, id: str) -> None:
         super().__init__(kind, id, f"{id} {kind} with identical structure already exists")
+
+
+class ConcurrencyLimitReached(AlreadyExists):
+    """The launch plan `plan` skips what would be more than `executions_max` executions at once."""
+
+    def __init__(self, executions_max: int, plan: str) -> None:
+        message = f"concurrency limit ({executions_max}) reached for launch plan {plan}, the execution is skipped"
+        super().__init__("execution", plan, message)
 
 
 class Refused(SailplaneError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from sailplane_protos.admin import launch_plan_pb2, schedule_pb2
 from sailplane_protos.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
 
+from . import concurrency
 from .errors import InvalidRequest
 from .types import accepts, castable, describe, is_none, type_of
 
@@ -77,8 +78,8 @@ def check_spec(
         problems += _schedule_problems(spec.entity_metadata.schedule, expected, parse_cron)
     if spec.max_parallelism < 0:
         problems.append("invalid value for max_parallelism: must not be negative")
-    if spec.HasField("concurrency_policy") and spec.concurrency_policy.max < 1:
-        problems.append("invalid value for concurrency_policy.max: must be at least 1")
+    if spec.HasField("concurrency_policy"):
+        problems += concurrency.problems(spec.concurrency_policy)
     if problems:
         raise InvalidRequest(*problems)
 

@@ -90,14 +90,26 @@ async def launch(
         if recovers is not None and await _recover(admin, caller, recovers):
             return None
         await admin.create_execution(create_request(caller, plan, inputs))
-    except AlreadyExists:
-        return None
+    except AlreadyExists as error:  # so does a launch plan answer that skips what would be too many at once
+        return None if await _is_there(admin, caller.child) else _refused(caller, plan, error)
     except (Unavailable, LimitReached):
         raise
     except SailplaneError as error:
-        message = bounded_message(f"node {caller.node_id} cannot start launch plan {plan}: {error}")
-        return Failure(LAUNCH_FAILED, message, FailureKind.USER, retryable=False)
+        return _refused(caller, plan, error)
     return None
+
+
+async def _is_there(admin: ExecutionSource, child: ExecutionId) -> bool:
+    try:
+        await admin.execution(child)
+    except NotFound:
+        return False
+    return True
+
+
+def _refused(caller: Caller, plan: EntityId, error: SailplaneError) -> Failure:
+    message = bounded_message(f"node {caller.node_id} cannot start launch plan {plan}: {error}")
+    return Failure(LAUNCH_FAILED, message, FailureKind.USER, retryable=False)
 
 
 async def _recover(admin: ExecutionSource, caller: Caller, original: ExecutionId) -> bool:

@@ -34,6 +34,7 @@ CODES: dict[type[errors.SailplaneError], StatusCode] = {
     errors.NotFound: StatusCode.NOT_FOUND,
     errors.AlreadyExists: StatusCode.ALREADY_EXISTS,
     errors.IdenticalStructure: StatusCode.ALREADY_EXISTS,
+    errors.ConcurrencyLimitReached: StatusCode.ALREADY_EXISTS,
     errors.Refused: StatusCode.FAILED_PRECONDITION,
     errors.AlreadyTerminal: StatusCode.FAILED_PRECONDITION,
     errors.WrongCluster: StatusCode.FAILED_PRECONDITION,

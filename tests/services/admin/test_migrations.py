@@ -60,6 +60,24 @@ def test_signals_of_an_older_database_are_as_old_as_their_executions(tmp_path: P
     assert rows == [("x", 7, 7), ("gone", 0, 0)]
 
 
+def test_executions_of_an_older_database_count_for_their_launch_plans(tmp_path: Path) -> None:
+    older = up_to("0011", tmp_path)
+    with writing_engine(f"sqlite:///{tmp_path}/old.db").connect() as connection:
+        migrate(connection, older, metadata)
+        with transaction(connection, immediate=True):
+            workflow = blank(connection, "workflows")
+            plan = blank(connection, "launch_plans", name="plan", workflow_id=workflow)
+            blank(connection, "named_entities", resource_type=2, name="plan")
+            name = blank(connection, "named_entities", resource_type=3, name="plan")
+            of_plan: dict[str, int | str] = {"launch_plan_id": plan, "launch_entity": "LAUNCH_PLAN"}
+            blank(connection, "executions", execution_name="runs", phase="RUNNING", **of_plan)
+            blank(connection, "executions", execution_name="ended", phase="FAILED", **of_plan)
+            blank(connection, "executions", execution_name="task", phase="RUNNING", launch_entity="TASK")
+        migrate(connection, MIGRATIONS, metadata)
+        rows = connection.exec_driver_sql("SELECT execution_name, plan_name_id FROM executions").all()
+    assert rows == [("runs", name), ("ended", None), ("task", None)]
+
+
 def up_to(revision: str, tmp_path: Path) -> Path:
     """The migrations as they were when this revision was the newest."""
     older = tmp_path / "older"

@@ -2,7 +2,16 @@
 
 from .base import metadata, time_us, timestamp_of
 from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
-from .executions import execution_tags, executions, external_resources, node_executions, signals, task_executions
+from .executions import (
+    RUNS,
+    WAITS,
+    execution_tags,
+    executions,
+    external_resources,
+    node_executions,
+    signals,
+    task_executions,
+)
 from .installation import installation_keys
 from .registry import (
     attributes,
@@ -15,6 +24,8 @@ from .registry import (
 )
 
 __all__ = [
+    "RUNS",
+    "WAITS",
     "attributes",
     "cache_entries",
     "catalog_artifacts",

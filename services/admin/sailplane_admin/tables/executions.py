@@ -6,6 +6,7 @@ are the names of their enums, as filters give them.
 
 from typing import Any
 
+from sailplane_core.phases import EXECUTION_TERMINAL
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -24,6 +25,11 @@ from .base import id_column, metadata, time_column
 from .registry import ENTITY_NAME_CHARS_MAX, NAME_CHARS_MAX
 
 PHASE_CHARS_MAX = 32
+_ENDED = ", ".join(f"'{phase.name}'" for phase in sorted(EXECUTION_TERMINAL))
+RUNS = f"plan_name_id IS NOT NULL AND starts_below IS NULL AND phase NOT IN ({_ENDED})"
+"""It counts for its launch plan's concurrency, has started and not ended. Queries say it in these words too, or the
+database would not see that an index has all they ask for."""
+WAITS = "starts_below IS NOT NULL"
 
 
 def _execution_key() -> list[Column[Any]]:
@@ -67,6 +73,9 @@ executions = Table(
     Column("parent_node_id", String(64), comment="that node, which may not be recorded yet"),
     Column("inputs_uri", Text, nullable=False, comment="complete, as the engine gets them"),
     Column("user_inputs_uri", Text, nullable=False, comment="as the caller gave them"),
+    Column("plan_name_id", Integer, comment="the named entity of its launch plan, if it counts for its concurrency"),
+    Column("starts_below", Integer, comment="it waits until fewer than this many run; NULL once it is to run"),
+    Column("start_order", LargeBinary, comment="propeller.ExecutionCommand, for when it starts; NULL likewise"),
     Column("spec", LargeBinary, nullable=False, comment="admin.ExecutionSpec; never changes"),
     Column("closure", LargeBinary, nullable=False, comment="admin.ExecutionClosure"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", name="executions_name"),
@@ -79,6 +88,8 @@ executions = Table(
         sqlite_where=text("parent_execution_id IS NOT NULL"),
         postgresql_where=text("parent_execution_id IS NOT NULL"),
     ),
+    Index("executions_that_run", "plan_name_id", sqlite_where=text(RUNS), postgresql_where=text(RUNS)),
+    Index("executions_that_wait", "plan_name_id", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
 )
 
 node_executions = Table(
