@@ -12,7 +12,7 @@ from sailplane_protos.core import identifier_pb2
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, select
 
 from . import tables
-from .listing import fields_of
+from .listing import NO_NUMBER, fields_of
 
 Closure = (
     execution_pb2.ExecutionClosure | node_execution_pb2.NodeExecutionClosure | task_execution_pb2.TaskExecutionClosure
@@ -41,6 +41,22 @@ def timed_fields(entity: Entity, table: Table, **kept_elsewhere: ColumnElement[A
     """The fields of an entity that has its times under a name of its own (`execution_created_at`) too."""
     created_at, updated_at = table.c[f"{entity}_created_at_us"], table.c[f"{entity}_updated_at_us"]
     return fields_of(entity, table, created_at=created_at, updated_at=updated_at, **kept_elsewhere)
+
+
+_PARENTS = tables.executions.alias("parents").c
+_PARENT_NODE = (
+    select(tables.node_executions.c.id)
+    .where(
+        _PARENTS.id == _EXECUTIONS.parent_execution_id,
+        *(tables.node_executions.c[name] == _PARENTS[name] for name in EXECUTION_COLUMNS),
+        tables.node_executions.c.node_id == _EXECUTIONS.parent_node_id,
+    )
+    .correlate(tables.executions)
+    .scalar_subquery()
+)
+"""The row of the node that started an execution, once that node is recorded."""
+EXECUTION_FIELDS = timed_fields(Entity.EXECUTION, tables.executions, parent_node_execution=_PARENT_NODE)
+NODE_FIELDS = timed_fields(Entity.NODE_EXECUTION, tables.node_executions, parent_task_execution_id=NO_NUMBER)
 
 
 def execution_key(table: Table) -> list[ColumnElement[str]]:

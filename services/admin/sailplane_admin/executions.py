@@ -44,7 +44,6 @@ from .execution_rows import (
     find_execution,
     in_execution,
     lock_execution,
-    timed_fields,
 )
 from .listing import Join, Listing, fields_of, list_page, names_field
 from .paging import page_request
@@ -67,27 +66,22 @@ _NAME_ROW_ID = select(tables.named_entities.c.id).where(
 )
 _INSERT = insert(tables.executions)
 _INSERT_TAG = insert(tables.execution_tags)
-_PARENTS = tables.executions.alias("parents").c
-_PARENT_NODE = (
-    select(tables.node_executions.c.id)
-    .where(
-        _PARENTS.id == _EXECUTIONS.parent_execution_id,
-        *(tables.node_executions.c[name] == _PARENTS[name] for name in execution_rows.EXECUTION_COLUMNS),
-        tables.node_executions.c.node_id == _EXECUTIONS.parent_node_id,
-    )
-    .correlate(tables.executions)
-    .scalar_subquery()
+_TAGGED = select(_EXECUTIONS.execution_created_at_us).where(
+    *(_EXECUTIONS[name] == tables.execution_tags.c[name] for name in execution_rows.EXECUTION_COLUMNS)
 )
-"""The row of the node that started an execution, once that node is recorded."""
 _LISTING = Listing(
     Entity.EXECUTION,
     tables.executions,
     fields={
-        Entity.EXECUTION: timed_fields(Entity.EXECUTION, tables.executions, parent_node_execution=_PARENT_NODE),
-        Entity.LAUNCH_PLAN: fields_of(Entity.LAUNCH_PLAN, tables.launch_plans),
+        Entity.EXECUTION: execution_rows.EXECUTION_FIELDS,
+        Entity.LAUNCH_PLAN: launch_plans.FIELDS,
         Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows),
         Entity.TASK: fields_of(Entity.TASK, tables.tasks),
-        Entity.EXECUTION_TAG: fields_of(Entity.EXECUTION_TAG, tables.execution_tags),
+        Entity.EXECUTION_TAG: fields_of(
+            Entity.EXECUTION_TAG,
+            tables.execution_tags,
+            created_at=_TAGGED.correlate(tables.execution_tags).scalar_subquery(),
+        ),
     },
     joins={
         Entity.LAUNCH_PLAN: Join(_EXECUTIONS.launch_plan_id, tables.launch_plans.c.id),

@@ -18,7 +18,7 @@ from sailplane_runtime.store.port import Transaction
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, select, update
 
 from . import projects, schedules, tables
-from .listing import Join, Listing, fields_of, list_page
+from .listing import NO_TEXT, Join, Listing, fields_of, list_page
 from .paging import page_request
 from .ports import AdminPorts
 from .registration import is_version, refuse, register_name, version_values, write_once
@@ -34,11 +34,12 @@ _ACTIVE = select(_PLANS.id, _PLANS.plan).where(
 _INSERT = insert(tables.launch_plans)
 _UPDATE = update(tables.launch_plans).where(_PLANS.id == bindparam("row_id"))
 _WORKFLOW = select(tables.workflows.c.id, tables.workflows.c.listed).where(*is_version(tables.workflows))
+FIELDS = fields_of(Entity.LAUNCH_PLAN, tables.launch_plans, launch_condition_type=NO_TEXT)
 _LISTING = Listing(
     Entity.LAUNCH_PLAN,
     tables.launch_plans,
     fields={
-        Entity.LAUNCH_PLAN: fields_of(Entity.LAUNCH_PLAN, tables.launch_plans, launch_condition_type=literal("")),
+        Entity.LAUNCH_PLAN: FIELDS,
         Entity.WORKFLOW: fields_of(Entity.WORKFLOW, tables.workflows),
     },
     joins={Entity.WORKFLOW: Join(here=_PLANS.workflow_id, there=tables.workflows.c.id)},

@@ -15,9 +15,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sailplane_core.errors import InvalidRequest
-from sailplane_core.filter_fields import FIELDS, Entity
+from sailplane_core.filter_fields import DATABASE_FIELDS, FIELDS, Entity
 from sailplane_core.filters import Filter, Function, SortBy, Value, parse_filters, parse_sort
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, Text, and_, func, not_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    cast,
+    func,
+    not_,
+    null,
+    select,
+    tuple_,
+)
 
 from .keyset import Order
 from .paging import Page, PageRequest
@@ -31,6 +47,10 @@ VALUES_MAX = 10_000
 PATTERN_CHARS_MAX = 1_000
 SORTED_CHARS_MAX = 255
 """Of a text without a limit, this much decides where its row comes in a list."""
+
+NO_NUMBER: ColumnElement[Any] = cast(null(), BigInteger)
+"""A field of Flyte's that never has a value here: a number or a time."""
+NO_TEXT: ColumnElement[Any] = cast(null(), String)
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -76,13 +96,15 @@ class Listing:
 
 def fields_of(entity: Entity, table: Table, **kept_elsewhere: ColumnElement[Any]) -> dict[str, ColumnElement[Any]]:
     """The columns that are called like the fields of an entity, those with a unit (`created_at_us`) included."""
-    names = ("id", "created_at", "updated_at", *FIELDS[entity])
     found: dict[str, ColumnElement[Any]] = {}
-    for name in names:
+    for name in (*DATABASE_FIELDS, *FIELDS[entity]):
         for column in (name, f"{name}_us"):
             if column in table.c:
                 found[name] = table.c[column]
-    return found | kept_elsewhere
+    found |= {"deleted_at": NO_NUMBER} | kept_elsewhere
+    if "updated_at" not in found:  # such rows never change
+        found["updated_at"] = found["created_at"]
+    return found
 
 
 def list_page(

@@ -11,7 +11,7 @@ from sailplane_protos.core import identifier_pb2
 from sqlalchemy import ColumnElement, Connection, false, select
 
 from . import tables
-from .execution_rows import execution_key, in_execution, timed_fields
+from .execution_rows import EXECUTION_FIELDS, NODE_FIELDS, execution_key, in_execution
 from .listing import Join, Listing, list_page
 from .paging import page_request
 from .ports import AdminPorts
@@ -25,8 +25,8 @@ _LISTING = Listing(
     Entity.NODE_EXECUTION,
     tables.node_executions,
     fields={
-        Entity.NODE_EXECUTION: timed_fields(Entity.NODE_EXECUTION, tables.node_executions),
-        Entity.EXECUTION: timed_fields(Entity.EXECUTION, tables.executions),
+        Entity.NODE_EXECUTION: NODE_FIELDS,
+        Entity.EXECUTION: EXECUTION_FIELDS,
     },
     joins={Entity.EXECUTION: Join(execution_key(tables.node_executions), execution_key(tables.executions))},
 )

@@ -11,7 +11,7 @@ from sailplane_protos.core import identifier_pb2
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from . import external_resources, tables
-from .execution_rows import execution_key, in_execution, timed_fields
+from .execution_rows import EXECUTION_FIELDS, NODE_FIELDS, execution_key, in_execution, timed_fields
 from .listing import Join, Listing, fields_of, list_page
 from .paging import page_request
 from .ports import AdminPorts
@@ -35,8 +35,8 @@ _LISTING = Listing(
     fields={
         Entity.TASK_EXECUTION: timed_fields(Entity.TASK_EXECUTION, tables.task_executions),
         Entity.TASK: fields_of(Entity.TASK, tables.tasks),
-        Entity.EXECUTION: timed_fields(Entity.EXECUTION, tables.executions),
-        Entity.NODE_EXECUTION: timed_fields(Entity.NODE_EXECUTION, tables.node_executions),
+        Entity.EXECUTION: EXECUTION_FIELDS,
+        Entity.NODE_EXECUTION: NODE_FIELDS,
     },
     joins={
         Entity.TASK: Join(_task_key(tables.task_executions), _task_key(tables.tasks)),

@@ -37,8 +37,8 @@ class FieldType(Enum):
 
 _TEXT, _INTEGER, _TIME, _DURATION = FieldType.TEXT, FieldType.INTEGER, FieldType.TIME, FieldType.DURATION
 
-DATABASE_FIELDS: dict[str, FieldType] = {"id": _INTEGER, "created_at": _TIME, "updated_at": _TIME}
-"""What every entity has."""
+DATABASE_FIELDS: dict[str, FieldType] = {"id": _INTEGER, "created_at": _TIME, "updated_at": _TIME, "deleted_at": _TIME}
+"""What every entity has. Nothing that can be listed was ever deleted: `deleted_at` is null."""
 
 
 def _texts(*names: str) -> dict[str, FieldType]:
@@ -114,6 +114,8 @@ JOINS: dict[Entity, frozenset[Entity]] = dict.fromkeys(Entity, frozenset[Entity]
 
 RENAMED: dict[tuple[Entity, str], tuple[Entity, str]] = {
     (Entity.ADMIN_TAG, "name"): (Entity.EXECUTION_TAG, "key"),
+    **{(Entity.ADMIN_TAG, name): (Entity.EXECUTION_TAG, name) for name in DATABASE_FIELDS},
+    (Entity.EXECUTION, "parent_node_execution_id"): (Entity.EXECUTION, "parent_node_execution"),
     (Entity.NAMED_ENTITY, "state"): (Entity.NAMED_ENTITY_METADATA, "state"),
     (Entity.NAMED_ENTITY, "description"): (Entity.NAMED_ENTITY_METADATA, "description"),
 }

@@ -19,6 +19,8 @@ from .filter_fields import DATABASE_FIELDS, FIELDS, JOINS, RENAMED, Entity, Fiel
 VALUES_MAX = 1000
 """Most values of one `value_in`."""
 EXPRESSIONS_MAX = 50
+DURATION_S_MAX = 2**33
+"""Some 270 years, about as much as Go's durations hold."""
 
 Value = str | int | datetime | timedelta
 
@@ -85,7 +87,8 @@ def parse_sort(primary: Entity, sort: common_pb2.Sort | None) -> SortBy | None:
     """The order a request asks for, None if it asks for none. Raises `InvalidRequest`."""
     if sort is None or not sort.key:
         return None
-    entity, field = _located(primary, sort.key)
+    named, field = _split(primary, sort.key)
+    entity, field = RENAMED.get((named, field), (named, field))
     if entity is not primary or field not in _known_fields(entity):
         raise InvalidRequest(f"invalid sort key '{sort.key}'")
     return SortBy(entity, field, descending=sort.direction == common_pb2.Sort.DESCENDING)
@@ -104,25 +107,24 @@ def _parse_expression(primary: Entity, expression: str) -> Filter:
     if name not in set(Function):
         raise InvalidRequest(f"unrecognized filter function: {match[1][:40]}")
     function = Function(name)
-    entity, field = _located(primary, key)
-    if entity is not primary and entity not in JOINS[primary]:
-        raise InvalidRequest(f"'{entity}' entity is not allowed in filters")
+    named, field = _split(primary, key)
+    if named is not primary and named not in JOINS[primary]:
+        raise InvalidRequest(f"'{named}' entity is not allowed in filters")
+    entity, field = RENAMED.get((named, field), (named, field))
     kind = _known_fields(entity).get(field)
     if kind is None:
         raise InvalidRequest(f"'{entity}.{field}' is invalid filter")
     return Filter(entity, field, function, _values(function, key, kind, raw))
 
 
-def _located(primary: Entity, key: str) -> tuple[Entity, str]:
-    """Entity and field of a key, `field` or `entity.field`, where it is kept."""
+def _split(primary: Entity, key: str) -> tuple[Entity, str]:
+    """Entity and field of a key, `field` or `entity.field`."""
     prefix, dot, field = key.rpartition(".")
     if not dot:
-        entity = primary
-    elif prefix in set(Entity):
-        entity = Entity(prefix)
-    else:
+        return primary, field
+    if prefix not in set(Entity):
         raise InvalidRequest(f"'{prefix[:40]}' entity is not allowed in filters")
-    return RENAMED.get((entity, field), (entity, field))
+    return Entity(prefix), field
 
 
 def _known_fields(entity: Entity) -> dict[str, FieldType]:
@@ -166,9 +168,12 @@ def _time(key: str, text: str) -> datetime:
 def _duration(key: str, text: str) -> timedelta:
     """Seconds, or Go's form such as `1h15m30.5s`."""
     try:
-        return timedelta(seconds=_seconds(text.strip()))
+        seconds = _seconds(text.strip())
+        if abs(seconds) <= DURATION_S_MAX:  # false for what is not a number
+            return timedelta(seconds=seconds)
     except (ValueError, OverflowError) as error:
         raise InvalidRequest(f"Failed to parse duration [{text[:40]}] for {key}") from error
+    raise InvalidRequest(f"Failed to parse duration [{text[:40]}] for {key}")
 
 
 def _seconds(text: str) -> float:
