@@ -4,12 +4,15 @@ The schema's package is `sailplane`, which is also the import package of the SDK
 another name: `sailplane/core/literals.proto` becomes `sailplane_protos.core.literals_pb2`. Only Python's imports are
 renamed; descriptors keep the names of the schema, which are what goes over the wire.
 
+Generated Python has no comments, so they are kept beside it, as JSON by full name.
+
 Run as `python protos/generate.py`, and by `hatch_build.py` when the distribution is built or installed. If nothing
 changed since the last run, it does nothing.
 """
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
@@ -17,6 +20,7 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = HERE / "sailplane"
@@ -24,6 +28,8 @@ PACKAGE = HERE / "python" / "sailplane_protos"
 
 _TOOLS = ("grpcio-tools", "mypy-protobuf", "googleapis-common-protos")
 _STAMP = ".generated"
+COMMENTS = "comments.json"
+"""In the package: what the schema says in words about each of its names, for documents that are made of descriptors."""
 
 # The schema's name also occurs in strings (descriptors, method paths), which must stay: only imports are renamed.
 _IMPORT = re.compile(r"^from sailplane\.", re.MULTILINE)
@@ -51,6 +57,7 @@ def main() -> None:
             '"""The wire contract of Sailplane, generated from its .proto files."""\n'
         )
         (generated / "py.typed").touch()
+        (generated / COMMENTS).write_text(json.dumps(_comments(sources, Path(scratch)), indent=0, sort_keys=True))
         (generated / _STAMP).write_text(stamp)
         if PACKAGE.exists():
             PACKAGE.rename(Path(scratch) / "old")
@@ -58,18 +65,46 @@ def main() -> None:
 
 
 def _protoc(sources: list[Path], *plugins: str, out: Path) -> None:
+    outs = [f"--{plugin}_out={'quiet:' if plugin.startswith('mypy') else ''}{out}" for plugin in plugins]
+    _run_protoc(sources, *outs)
+
+
+def _run_protoc(sources: list[Path], *options: str) -> None:
     """Runs in a process of its own, because protoc keeps state from one call to the next."""
     import google.api
 
     google_protos = Path(next(iter(google.api.__path__))).parents[1]
     # Neither a virtual environment nor an isolated build has its scripts on PATH of necessity.
     scripts = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    outs = [f"--{plugin}_out={'quiet:' if plugin.startswith('mypy') else ''}{out}" for plugin in plugins]
     subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
-        [sys.executable, "-m", "grpc_tools.protoc", f"-I{HERE}", f"-I{google_protos}", *outs, *map(str, sources)],
+        [sys.executable, "-m", "grpc_tools.protoc", f"-I{HERE}", f"-I{google_protos}", *options, *map(str, sources)],
         env={**os.environ, "PATH": os.pathsep.join(scripts)},
         check=True,
     )
+
+
+def _comments(sources: list[Path], scratch: Path) -> dict[str, str]:
+    """What stands above each message, field, enum, value, service and RPC, by full name."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+    described = scratch / "described.binpb"
+    _run_protoc(sources, "--include_source_info", f"--descriptor_set_out={described}")
+    found: dict[str, str] = {}
+    for file in FileDescriptorSet.FromString(described.read_bytes()).file:
+        for place in file.source_code_info.location:
+            text = "\n".join(line.strip() for line in place.leading_comments.strip().splitlines())
+            # A path is field numbers and indexes by turns: message_type, its third, field, its first.
+            if text and len(place.path) % 2 == 0 and len(place.path) > 0:
+                found[_full_name(file, list(place.path))] = text
+    return found
+
+
+def _full_name(file: Any, path: list[int]) -> str:
+    names, part = [file.package], file
+    for number, index in zip(path[::2], path[1::2], strict=True):
+        part = getattr(part, part.DESCRIPTOR.fields_by_number[number].name)[index]
+        names.append(part.name)
+    return ".".join(names)
 
 
 def _stamp(inputs: list[Path]) -> str:

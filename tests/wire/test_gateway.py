@@ -154,3 +154,9 @@ def test_a_page_that_was_pointed_at_us_reads_and_writes_nothing(alone: Plane) ->
     for headers in ({"Content-Type": "text/plain"}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
         assert raw(alone, "POST", "/api/v1/projects", body, **headers)[0] in (403, 415)
     assert ask(alone, "GET", "/api/v1/projects/evil")[0] == 404
+
+
+def test_there_is_an_openapi_document_of_all_of_this(alone: Plane) -> None:
+    status, document = ask(alone, "GET", "/api/v1/openapi")
+    assert (status, document["openapi"]) == (200, "3.1.0")
+    assert {template for _, _, template, _ in READING} <= set(document["paths"])

@@ -8,13 +8,16 @@ may post forms and plain text without asking. So a request that is not only for 
 is another than the host it was sent to and not one that was permitted, and a body must be of a type that no form has.
 """
 
+import asyncio
 import secrets
 import string
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 import structlog
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from sailplane_core.errors import InvalidRequest, SailplaneError
@@ -29,12 +32,15 @@ from ..http_bodies import discard_body, read_body
 from ..interceptors import CallFailed, Guard
 from ..rpcs import rpcs_of
 from ..threads import inline_or_thread
-from . import json_text, statuses, streams
+from . import json_text, openapi, statuses, streams
 from .bindings import Binding, bindings_of
 from .templates import Routes, segments_of
 
 JSON = "application/json"
 PROTOBUF = "application/octet-stream"
+
+OPENAPI_PATH = "/api/v1/openapi"
+DISTRIBUTION = "sailplane-server"
 
 READING = ("GET", "HEAD", "OPTIONS")
 PASSED_ON = ("authorization", "flyte-authorization")
@@ -82,6 +88,8 @@ class Gateway:
         self._origins = frozenset(origins)
         self._heartbeat_s = heartbeat_s
         self._rpcs: Routes[_Rpc] = Routes()
+        self._offered: list[tuple[MethodDescriptor, Binding]] = []
+        self._openapi = b""
 
     def add(self, service: str, servicer: object) -> None:
         """Offer those methods of a service, by its name in our schema, that the schema binds to HTTP."""
@@ -90,10 +98,18 @@ class Gateway:
                 continue  # HTTP has one request for one answer
             for binding in bindings_of(method):
                 self._rpcs.add(binding.path, binding.verb, _Rpc(binding, guard))
+                self._offered.append((method, binding))
 
     def routes(self) -> list[BaseRoute]:
         """To be the last routes of a server: every path that no other route has is the gateway's."""
-        return [Route("/{path:path}", self)]
+        return [Route(OPENAPI_PATH, self._describe), Route("/{path:path}", self)]
+
+    async def _describe(self, request: Request) -> Response:
+        """All of this in the words of OpenAPI, made when it is first asked for: few ever do, and it takes a while."""
+        if not self._openapi:
+            version = metadata.version(DISTRIBUTION)
+            self._openapi = await asyncio.to_thread(lambda: json_text.dump(openapi.document(self._offered, version)))
+        return Response(self._openapi, media_type=JSON)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As an ASGI application."""
