@@ -269,6 +269,8 @@ LAUNCH_PLANS = [
     ),
     bad("CreateLaunchPlan", "spec.max_parallelism", -1),
     bad("CreateLaunchPlan", "spec.concurrency_policy.max", -1, "concurrency_policy.max"),
+    bad("CreateLaunchPlan", "spec.concurrency_policy.behavior", 7, "concurrency_policy.behavior"),
+    bad("CreateLaunchPlan", "spec.concurrency_policy.behavior", 1003, "concurrency_policy.behavior"),
     bad("CreateLaunchPlan", "spec.entity_metadata.launch_conditions.type_url", "x", "launch_conditions"),
     unscheduled("schedule expression"),
     unscheduled("schedule", cron_schedule=schedule_pb2.CronSchedule(schedule="every day")),

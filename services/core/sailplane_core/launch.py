@@ -102,7 +102,7 @@ def resolve(
         spec=spec,
         closure=closure,
         config=config,
-        tags=(*config.labels.items(), *((tag, "") for tag in request.spec.tags)),
+        tags=(*config.labels.items(), *((tag, "") for tag in dict.fromkeys(request.spec.tags))),
         attributes=tuple(attributes),
         queueing_budget=quality_of_service.queueing_budget(
             (

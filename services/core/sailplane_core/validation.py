@@ -36,6 +36,8 @@ from .phases import EXECUTION_TERMINAL
 from .types import accepts, describe, type_of
 
 LABELS_MAX = 16
+TAGS_MAX = 100
+"""Of one execution. Flyte has no limit; each is a row."""
 PROJECT_NAME_CHARS_MAX = 64
 PROJECT_DESCRIPTION_CHARS_MAX = 300
 ENTITY_DESCRIPTION_CHARS_MAX = 300
@@ -110,6 +112,7 @@ def check_execution_create(request: execution_pb2.ExecutionCreateRequest) -> Non
     else:
         problems += _id_problems(spec.launch_plan, ResourceType.LAUNCH_PLAN, "spec.launch_plan")
     problems += _label_problems(spec.labels.values)
+    problems += _tag_problems(spec.tags)
     problems += _notification_problems(spec.notifications.notifications)
     problems += quality_of_service.problems(spec.quality_of_service)
     problems += _literal_problems(request.inputs, "inputs")
@@ -326,6 +329,12 @@ def _label_problems(labels: Mapping[str, str]) -> Problems:
         if problem := label_value_problem(value):
             problems.append(f"invalid label value [{value}] of key [{key}]: {problem}")
     return problems
+
+
+def _tag_problems(tags: Sequence[str]) -> Problems:
+    if len(tags) > TAGS_MAX:
+        return [f"invalid value for tags: there cannot be more than {TAGS_MAX}"]
+    return [problem for index, tag in enumerate(tags) for problem in _text_problems(f"tags[{index}]", tag)]
 
 
 def _literal_problems(values: literals_pb2.LiteralMap, field: str) -> Problems:
