@@ -54,7 +54,7 @@ sim: $(READY) ## Run seeds of the simulator: SEEDS=1000 [FIRST=0] [JOBS=2], or T
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(TRACE),--trace $(TRACE))
 
 fuzz: $(READY) ## Send every RPC what nobody would send: CASES=10000 of each
-	FUZZ_CASES=$(or $(CASES),10000) $(BIN)/pytest tests/wire/test_fuzz.py
+	FUZZ_CASES=$(or $(CASES),10000) $(BIN)/pytest tests/wire/test_fuzz.py tests/wire/test_gateway_fuzz.py
 
 conformance: $(READY) ## Run the suites of the ports on all their implementations
 	$(BIN)/pytest tests/conformance

@@ -3,13 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import structlog
 from sailplane_core import errors
 from sailplane_protos.admin import agent_pb2
+from sailplane_runtime.clock import ManualClock
 from sailplane_runtime.gateway.door import Gateway
+from sailplane_runtime.http_server import HttpServer
+from sailplane_runtime.progress import Progress
+from sailplane_runtime.settings import HttpSettings
 from services.runtime.asking import Client, ask
 
 AGENTS = "sailplane.service.AsyncAgentService"
@@ -22,6 +27,7 @@ class Agents:
 
     def __init__(self, *lines: str | Exception | None) -> None:
         self.lines = lines
+        self.sent = 0
         self.has_ended = asyncio.Event()
 
     async def GetTaskLogs(self, request: Any, call: Any) -> AsyncIterator[Any]:  # noqa: N802
@@ -33,6 +39,7 @@ class Agents:
                 elif isinstance(line, Exception):
                     raise line
                 else:
+                    self.sent += 1
                     yield agent_pb2.GetTaskLogsResponse(body=agent_pb2.GetTaskLogsResponseBody(results=[line]))
         finally:
             self.has_ended.set()
@@ -127,3 +134,52 @@ async def test_head_of_a_stream_does_not_begin_it() -> None:
     answer = await asyncio.wait_for(ask(streaming(agents), "HEAD", LOGS, EVENTS), 5)
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+# Over a connection
+
+
+@asynccontextmanager
+async def served(agents: Agents, **settings: Any) -> AsyncIterator[tuple[int, HttpServer]]:
+    server = HttpServer(HttpSettings(port=0, **settings), Progress(ManualClock()), streaming(agents).routes())
+    port = server.bind()
+    await server.start()
+    yield port, server
+    await server.stop()
+
+
+async def listen(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {LOGS} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
+    await asyncio.wait_for(reader.readuntil(b'data: {"body"'), 10)
+    return reader, writer
+
+
+async def test_events_arrive_as_they_are_sent_and_a_closed_connection_ends_the_handler() -> None:
+    agents = Agents("a", None)
+    async with served(agents) as (port, _):
+        _, writer = await listen(port)
+        assert not agents.has_ended.is_set()
+        writer.close()
+        await asyncio.wait_for(agents.has_ended.wait(), 10)
+
+
+async def test_who_listens_does_not_hold_up_a_stop() -> None:
+    agents = Agents("a", None)
+    async with served(agents, stop_grace_s=0.1) as (port, server):
+        _, writer = await listen(port)
+        await asyncio.wait_for(server.stop(), 10)
+        await asyncio.wait_for(agents.has_ended.wait(), 10)
+        writer.close()
+
+
+async def test_who_does_not_read_is_not_sent_ever_more() -> None:
+    """What is not taken waits in the connection, not in memory."""
+    agents = Agents(*["x" * 100_000] * 1000)
+    async with served(agents, stop_grace_s=0.1) as (port, _):
+        _, writer = await listen(port)
+        await asyncio.sleep(0.5)
+        assert not agents.has_ended.is_set()
+        assert agents.sent < 500
+        writer.close()
+        await asyncio.wait_for(agents.has_ended.wait(), 10)

@@ -8,7 +8,7 @@ names that protobuf's JSON has, each field once; a field that is not in the sche
 import base64
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NoReturn, cast
 
@@ -24,6 +24,8 @@ from ..flyte_names import our_name
 
 NESTED_MAX = 100
 """How deeply messages may lie in one another; what protobuf's own encoding permits."""
+
+_TO_STANDARD = str.maketrans("-_", "+/")
 
 _Write = Callable[[Any], Any]
 _Kind = FieldDescriptor
@@ -60,9 +62,49 @@ def decode(data: bytes, message: Message, *, field: str = "") -> None:
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")
     try:
+        _check(cast("dict[str, Any]", fields), message.DESCRIPTOR, "")
         json_format.ParseDict(cast("dict[str, Any]", fields), message, max_recursion_depth=NESTED_MAX)
     except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRequest(f"the body is no {message.DESCRIPTOR.name}: {error}") from None
+
+
+def _check(value: dict[str, Any], message: Any, place: str) -> None:
+    """What protobuf's own reader would let pass: other things for messages if they are empty, and broken base64."""
+    for name, given in value.items():
+        field = message.fields_by_name.get(name) or message.fields_by_camelcase_name.get(name)
+        if field is None:
+            continue
+        where = f"{place}{name}"
+        each: Iterable[Any] = [given]
+        if field.is_repeated:
+            each = _elements(given)
+            if field.message_type is not None and field.message_type.GetOptions().map_entry:
+                field = field.message_type.fields_by_name["value"]
+        for one in each:
+            if one is None:
+                continue
+            if field.type == _Kind.TYPE_BYTES:
+                base64_bytes(one, where)
+            elif field.message_type is not None and not field.message_type.full_name.startswith("google.protobuf."):
+                if not isinstance(one, dict):
+                    raise InvalidRequest.invalid(where, "must be a JSON object")
+                _check(cast("dict[str, Any]", one), field.message_type, where + ".")
+
+
+def _elements(given: Any) -> Iterable[Any]:
+    """Of a list or a map; what is neither is left to protobuf's reader to refuse."""
+    if isinstance(given, dict):
+        return cast("dict[str, Any]", given).values()
+    return cast("list[Any]", given) if isinstance(given, list) else ()
+
+
+def base64_bytes(text: object, name: str) -> bytes:
+    """Base64 with either alphabet, with or without its padding. Raises `InvalidRequest` that names the field."""
+    try:
+        plain = str(text).rstrip("=").translate(_TO_STANDARD)
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
+        raise InvalidRequest.invalid(name, "must be base64") from None
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

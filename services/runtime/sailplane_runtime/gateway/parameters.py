@@ -5,8 +5,6 @@ a parameter once for each element. What names no field is passed over, as Flyte'
 for what the path says already.
 """
 
-import base64
-import binascii
 import json
 import math
 import re
@@ -18,6 +16,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from sailplane_core.errors import InvalidRequest
 
+from .json_text import base64_bytes
 from .templates import decoded
 
 PARAMETERS_MAX = 1000
@@ -127,7 +126,7 @@ def _read_message(message: Message, text: str, name: str) -> None:
 def _value(field: FieldDescriptor, text: str, name: str) -> Any:
     kind = field.cpp_type
     if kind == _Kind.CPPTYPE_STRING:
-        return _bytes(text, name) if field.type == _Kind.TYPE_BYTES else text
+        return base64_bytes(text, name) if field.type == _Kind.TYPE_BYTES else text
     if kind == _Kind.CPPTYPE_ENUM:
         return _enum_number(field, text, name)
     if kind == _Kind.CPPTYPE_BOOL:
@@ -163,12 +162,3 @@ def _enum_number(field: FieldDescriptor, text: str, name: str) -> int:
     if _INTEGER.fullmatch(text) and int(text) in values.values_by_number:
         return int(text)
     raise InvalidRequest.invalid(name, f"must be one of {', '.join(values.values_by_name)}, or its number")
-
-
-def _bytes(text: str, name: str) -> bytes:
-    """Base64 with either alphabet, with or without its padding."""
-    plain = text.rstrip("=").translate(str.maketrans("-_", "+/"))
-    try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest.invalid(name, "must be base64") from None
