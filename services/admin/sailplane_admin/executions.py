@@ -90,6 +90,10 @@ _LISTING = Listing(
         Entity.EXECUTION_TAG: Join(execution_key(tables.executions), execution_key(tables.execution_tags)),
     },
     order=(_EXECUTIONS.execution_created_at_us, _EXECUTIONS.id),
+    copies={
+        (Entity.LAUNCH_PLAN, "name"): _EXECUTIONS.launch_plan_name,
+        (Entity.WORKFLOW, "name"): _EXECUTIONS.workflow_name,
+    },
 )
 
 
@@ -173,6 +177,8 @@ def _surroundings(
     task = asked if asked.kind == ResourceType.TASK else None
     references: dict[str, Any] = {
         "launch_plan_id": _row_id(ports, connection, tables.launch_plans, EntityId.of(plan.id)),
+        "launch_plan_name": plan.id.name,
+        "workflow_name": plan.spec.workflow_id.name,
         "workflow_id": _row_id(ports, connection, tables.workflows, EntityId.of(plan.spec.workflow_id)),
         "task_id": None if task is None else _row_id(ports, connection, tables.tasks, task),
         "source_execution_id": None,

@@ -87,6 +87,10 @@ class Listing:
     joins: Mapping[Entity, Join] = field(default_factory=dict[Entity, Join])
     order: Sequence[ColumnElement[Any]] = ()
     """Empty for the order of row numbers."""
+    copies: Mapping[tuple[Entity, str], ColumnElement[Any]] = field(
+        default_factory=dict[tuple[Entity, str], ColumnElement[Any]]
+    )
+    """Fields of joined entities, each listed row having one at most, that `table` has too."""
 
     @property
     def default_order(self) -> Sequence[ColumnElement[Any]]:
@@ -164,14 +168,18 @@ def _order(listing: Listing, sort: SortBy | None) -> Order:
 def _conditions(listing: Listing, filters: Sequence[Filter]) -> list[ColumnElement[bool]]:
     if sum(len(condition.values) for condition in filters) > VALUES_MAX:
         raise InvalidRequest.invalid("filters", f"more than {VALUES_MAX} values")
+    conditions: list[ColumnElement[bool]] = []
     by_entity: dict[Entity, list[ColumnElement[bool]]] = {}
     for condition in filters:
         column = listing.fields.get(condition.entity, {}).get(condition.field)
         if column is None:
             raise InvalidRequest(f"'{condition.entity}.{condition.field}' is invalid filter")
         values = [_stored(value) for value in condition.values]
-        by_entity.setdefault(condition.entity, []).append(_COMPARISONS[condition.function](column, values))
-    conditions: list[ColumnElement[bool]] = []
+        copy = listing.copies.get((condition.entity, condition.field))
+        if copy is None:
+            by_entity.setdefault(condition.entity, []).append(_COMPARISONS[condition.function](column, values))
+        else:
+            conditions.append(_COMPARISONS[condition.function](copy, values))
     for entity, wanted in by_entity.items():
         join = listing.joins.get(entity)
         if join is None:

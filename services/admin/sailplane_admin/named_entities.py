@@ -32,6 +32,7 @@ _LISTING = Listing(
         entity: fields_of(entity, tables.named_entities)
         for entity in (Entity.NAMED_ENTITY, Entity.NAMED_ENTITY_METADATA)
     },
+    order=(_NAMES.name, _NAMES.id),
 )
 _HIDE_GENERATED = f"not_like(name,{GENERATED_PREFIX}%)"
 

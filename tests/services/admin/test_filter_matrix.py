@@ -113,11 +113,18 @@ async def filled(ports: AdminPorts) -> AdminPorts:
     task_rows, workflow_rows = some_rows(tables.tasks, random), some_rows(tables.workflows, random)
     plan_rows = some_rows(tables.launch_plans, random, references(random, "workflow_id"))
     entities = references(random, "launch_plan_id", "workflow_id", "task_id")
+    copies = [
+        {
+            "launch_plan_name": plan_rows[launched["launch_plan_id"] - 1]["name"],
+            "workflow_name": workflow_rows[launched["workflow_id"] - 1]["name"],
+        }
+        for launched in entities
+    ]
     parents = [
         {"parent_execution_id": random.choice([None, 1, 2, 3]), "parent_node_id": random.choice(["n0", "n1"])}
         for _ in range(ROWS)
     ]
-    execution_rows = some_rows(tables.executions, random, both(entities, parents))
+    execution_rows = some_rows(tables.executions, random, both(both(entities, copies), parents))
     node_links = [
         pick(execution_rows[number // 3], EXECUTION_KEY) | {"node_id": f"n{number % 3}", "parent_id": None}
         for number in range(ROWS)

@@ -51,6 +51,8 @@ def _course() -> list[Column[Any]]:
     ]
 
 
+_SCOPE = ("execution_project", "execution_domain")
+
 executions = Table(
     "executions",
     metadata,
@@ -60,6 +62,8 @@ executions = Table(
     Column("workflow_id", ForeignKey("workflows.id")),
     Column("task_id", ForeignKey("tasks.id"), comment="of a single task's execution"),
     Column("launch_entity", String(16), nullable=False, comment="LAUNCH_PLAN or TASK"),
+    Column("launch_plan_name", String(ENTITY_NAME_CHARS_MAX), comment="a copy, for lists of its executions"),
+    Column("workflow_name", String(ENTITY_NAME_CHARS_MAX), comment="a copy likewise"),
     *_course(),
     time_column("execution_created_at_us", nullable=False),
     time_column("execution_updated_at_us", nullable=False),
@@ -80,6 +84,10 @@ executions = Table(
     Column("closure", LargeBinary, nullable=False, comment="admin.ExecutionClosure"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", name="executions_name"),
     Index("executions_by_age", "execution_project", "execution_domain", "state", "execution_created_at_us"),
+    *(
+        Index(f"executions_by_{column}", *_SCOPE, "state", column, "execution_created_at_us")
+        for column in ("phase", "workflow_name", "launch_plan_name")
+    ),
     Index("executions_of_workflow", "workflow_id"),
     Index("executions_of_launch_plan", "launch_plan_id"),
     Index(
