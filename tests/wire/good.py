@@ -54,7 +54,7 @@ CREATES = (
 
 
 def build(plane: Plane) -> None:
-    """Projects, a task, a workflow with its plan, an active plan, and the two executions with a signal each."""
+    """Projects with attributes, a task, a workflow with its plan, an active plan, two executions with a signal each."""
     stub = raw.admin(plane)
     project = project_pb2.Project(id=ARCHIVED, name=ARCHIVED)
     stub.RegisterProject(project_pb2.ProjectRegisterRequest(project=project))
@@ -70,6 +70,9 @@ def build(plane: Plane) -> None:
     plan.id.name = "active"
     stub.CreateLaunchPlan(plan)
     stub.UpdateLaunchPlan(launch_plan_pb2.LaunchPlanUpdateRequest(id=plan.id, state=launch_plan_pb2.ACTIVE))
+    for level in ("Project", "ProjectDomain", "Workflow"):
+        update = f"Update{level}Attributes"
+        getattr(stub, update)(REQUESTS[update]())
     raw.start(plane, VERSION, DONE, "w")
     raw.start(plane, VERSION, RUNNING, "slow")
     assert raw.wait_all(plane, [DONE], 30) == {DONE: "SUCCEEDED"}

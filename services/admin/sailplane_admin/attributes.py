@@ -5,7 +5,7 @@ from typing import Any
 
 from sailplane_core import attributes as rules
 from sailplane_core.attributes import Place
-from sailplane_core.errors import InactiveProject, InvalidRequest, NotFound
+from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_protos.admin import (
     matchable_resource_pb2,
     project_attributes_pb2,
@@ -209,7 +209,7 @@ async def _get(ports: AdminPorts, place: Place, resource: int) -> tuple[Place, M
     rules.check_resource_type(resource)
 
     def query(connection: Connection) -> tuple[Place, Matching]:
-        _require_known(connection, ports.settings, place)
+        projects.require_known(connection, ports.settings, place.project, place.domain or None)
         for where, matching in _holding(connection, place):
             target = matching.WhichOneof("target")
             if target is not None and rules.RESOURCE_OF_TARGET[target] == resource:
@@ -225,18 +225,10 @@ async def _delete(ports: AdminPorts, place: Place, resource: int) -> None:
     statement = delete(tables.attributes).filter_by(**_key(place, resource))
 
     def change(transaction: Transaction) -> None:
-        _require_known(transaction.connection, ports.settings, place)
+        projects.require_known(transaction.connection, ports.settings, place.project, place.domain or None)
         transaction.connection.execute(statement)
 
     await ports.store.write(change)
-
-
-def _require_known(connection: Connection, settings: AdminSettings, place: Place) -> None:
-    """The project is registered, though it may be archived."""
-    try:
-        projects.require_active(connection, settings, place.project, place.domain or None)
-    except InactiveProject:
-        return
 
 
 def _key(place: Place, resource: int) -> dict[str, str | int]:

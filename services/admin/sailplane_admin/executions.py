@@ -33,6 +33,7 @@ from . import (
     launch_plans,
     lineage,
     projects,
+    quotas,
     single_tasks,
     tables,
     workflows,
@@ -252,6 +253,8 @@ async def _start(
             lineage.require_live_parent(transaction, metadata.parent_node_execution)
         place = concurrency_limits.admit(transaction, new, ports.settings.waiting_executions_max, now)
         connection.execute(_INSERT, row | place.columns)
+        if not metadata.HasField("parent_node_execution"):
+            quotas.check_executions(ports, transaction, id)
         if settled.tags:
             tags = [execution_values(id) | {"key": key, "value": value} for key, value in settled.tags]
             connection.execute(_INSERT_TAG, tags)

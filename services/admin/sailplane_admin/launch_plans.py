@@ -17,8 +17,13 @@ from sailplane_protos.core import identifier_pb2, interface_pb2
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, select, update
 
+<<<<<<< HEAD
 from . import projects, schedules, tables
 from .listing import NO_TEXT, Join, Listing, fields_of, list_page
+=======
+from . import projects, quotas, schedules, tables
+from .listing import Join, Listing, fields_of, list_page
+>>>>>>> 47b28b8 (Quotas of a project's domain: running executions, executions per minute, active schedules)
 from .paging import page_request
 from .ports import AdminPorts
 from .registration import is_version, refuse, register_name, version_values, write_once
@@ -26,8 +31,8 @@ from .registration import is_version, refuse, register_name, version_values, wri
 LaunchPlan = launch_plan_pb2.LaunchPlan
 
 _PLANS = tables.launch_plans.c
-_GET = select(_PLANS.id, _PLANS.plan, _PLANS.is_implicit).where(*is_version(tables.launch_plans))
-_ACTIVE = select(_PLANS.id, _PLANS.plan).where(
+_GET = select(_PLANS.id, _PLANS.schedule_type, _PLANS.plan, _PLANS.is_implicit).where(*is_version(tables.launch_plans))
+_ACTIVE = select(_PLANS.id, _PLANS.schedule_type, _PLANS.plan).where(
     *(_PLANS[name] == bindparam(name) for name in ("project", "domain", "name")),
     _PLANS.state == literal(launch_plan_pb2.ACTIVE, literal_execute=True),
 )
@@ -125,12 +130,16 @@ async def update_state(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanUpd
         chosen = connection.execute(_GET, version_values(id)).one_or_none()
         if chosen is None:
             raise NotFound("LAUNCH_PLAN", str(id))
+        schedules_before = 0
         if request.state == launch_plan_pb2.ACTIVE:
             scope = {"project": id.project, "domain": id.domain, "name": id.name}
             for active in connection.execute(_ACTIVE, scope).all():
+                schedules_before += active.schedule_type != "NONE"
                 if active.id != chosen.id:
                     _set_state(transaction, active.id, active.plan, launch_plan_pb2.INACTIVE, now_us)
         _set_state(transaction, chosen.id, chosen.plan, request.state, now_us)
+        if request.state == launch_plan_pb2.ACTIVE and chosen.schedule_type != "NONE" and not schedules_before:
+            quotas.check_schedules(transaction, id.project, id.domain)
 
     now_us = tables.time_us(ports.clock.now())
     await ports.store.write(change)

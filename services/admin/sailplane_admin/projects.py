@@ -45,14 +45,20 @@ def require_active(connection: Connection, settings: AdminSettings, project: str
 
     Raises `InvalidRequest` when either is unknown, `InactiveProject` when the project is archived.
     """
+    found = require_known(connection, settings, project, domain)
+    if found.state != Project.ACTIVE:
+        raise InactiveProject(project)
+    return found
+
+
+def require_known(connection: Connection, settings: AdminSettings, project: str, domain: str | None) -> Project:
+    """The same, also if the project is archived."""
     found = _find(connection, project)
     if found is None:
         raise InvalidRequest(
             f"failed to validate that project [{project}] and domain [{domain}] are registered, "
             f"err: [project [{project}] is not registered]"
         )
-    if found.state != Project.ACTIVE:
-        raise InactiveProject(project)
     if domain is not None:
         validation.check_domain(domain, settings.domains)
     return found

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sailplane_core.ports import Queue
 from sailplane_protos.cacheservice import cacheservice_pb2
 from sailplane_protos.datacatalog import datacatalog_pb2
+from sailplane_protos.governance import quotas_pb2
 from sailplane_protos.service import admin_pb2, dataproxy_pb2, signal_pb2
 from sailplane_runtime.loops import keep_running
 from sailplane_runtime.outbox import Relay
@@ -16,6 +17,7 @@ from .handlers.admin_service import AdminHandlers
 from .handlers.cache_service import CacheServiceHandlers
 from .handlers.data_catalog import DataCatalogHandlers
 from .handlers.data_proxy import DataProxyHandlers
+from .handlers.quotas import QuotaHandlers
 from .handlers.signals import SignalHandlers
 from .ports import AdminPorts
 
@@ -23,6 +25,7 @@ ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
 DATA_PROXY_SERVICE = dataproxy_pb2.DESCRIPTOR.services_by_name["DataProxyService"].full_name
 CACHE_SERVICE = cacheservice_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name
 CATALOG_SERVICE = datacatalog_pb2.DESCRIPTOR.services_by_name["DataCatalog"].full_name
+QUOTA_SERVICE = quotas_pb2.DESCRIPTOR.services_by_name["QuotaService"].full_name
 SIGNAL_SERVICE = signal_pb2.DESCRIPTOR.services_by_name["SignalService"].full_name
 
 
@@ -44,6 +47,7 @@ class Admin:
             (SIGNAL_SERVICE, SignalHandlers(self._ports)),
             (CATALOG_SERVICE, DataCatalogHandlers(self._ports)),
             (CACHE_SERVICE, CacheServiceHandlers(self._ports)),
+            (QUOTA_SERVICE, QuotaHandlers(self._ports)),
         ]
 
     async def start(self) -> None:

@@ -4,6 +4,7 @@ from .base import metadata, time_us, timestamp_of
 from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
 from .executions import (
     RUNS,
+    RUNS_BY_ITSELF,
     WAITS,
     execution_tags,
     executions,
@@ -12,6 +13,7 @@ from .executions import (
     signals,
     task_executions,
 )
+from .governance import quotas
 from .installation import installation_keys
 from .registry import (
     attributes,
@@ -25,6 +27,7 @@ from .registry import (
 
 __all__ = [
     "RUNS",
+    "RUNS_BY_ITSELF",
     "WAITS",
     "attributes",
     "cache_entries",
@@ -42,6 +45,7 @@ __all__ = [
     "named_entities",
     "node_executions",
     "projects",
+    "quotas",
     "signals",
     "task_executions",
     "tasks",

@@ -30,6 +30,8 @@ RUNS = f"plan_name_id IS NOT NULL AND starts_below IS NULL AND phase NOT IN ({_E
 """It counts for its launch plan's concurrency, has started and not ended. Queries say it in these words too, or the
 database would not see that an index has all they ask for."""
 WAITS = "starts_below IS NOT NULL"
+RUNS_BY_ITSELF = f"parent_execution_id IS NULL AND phase NOT IN ({_ENDED})"
+"""No node has started it, and it has not ended. It counts for its domain's quotas."""
 
 
 def _execution_key() -> list[Column[Any]]:
@@ -84,9 +86,19 @@ executions = Table(
     Column("closure", LargeBinary, nullable=False, comment="admin.ExecutionClosure"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", name="executions_name"),
     Index("executions_by_age", "execution_project", "execution_domain", "state", "execution_created_at_us"),
+<<<<<<< HEAD
     *(
         Index(f"executions_by_{column}", *_SCOPE, "state", column, "execution_created_at_us")
         for column in ("phase", "workflow_name", "launch_plan_name")
+=======
+    Index(
+        "executions_running",
+        "execution_project",
+        "execution_domain",
+        "parent_execution_id",
+        sqlite_where=text(RUNS_BY_ITSELF),
+        postgresql_where=text(RUNS_BY_ITSELF),
+>>>>>>> 47b28b8 (Quotas of a project's domain: running executions, executions per minute, active schedules)
     ),
     Index("executions_of_workflow", "workflow_id"),
     Index("executions_of_launch_plan", "launch_plan_id"),

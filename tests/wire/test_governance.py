@@ -1,0 +1,34 @@
+"""Services of ours for operators, over gRPC with our own stubs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from compat.plane import Plane
+from grpc import StatusCode
+from sailplane_protos.governance import quotas_pb2, quotas_pb2_grpc
+from wire import good
+from wire.conftest import Call
+
+
+@pytest.fixture
+def quotas(world: Plane) -> Iterator[quotas_pb2_grpc.QuotaServiceStub]:
+    with grpc.insecure_channel(world.grpc) as channel:
+        yield quotas_pb2_grpc.QuotaServiceStub(channel)
+
+
+def test_quotas(quotas: quotas_pb2_grpc.QuotaServiceStub, call: Call) -> None:
+    given = quotas_pb2.Quotas(project=good.PROJECT, domain=good.DOMAIN, running_executions_max=1)
+    quotas.SetQuotas(quotas_pb2.SetQuotasRequest(quotas=given))
+    assert list(quotas.ListQuotas(quotas_pb2.ListQuotasRequest()).quotas) == [given]
+    place = {"project": good.PROJECT, "domain": good.DOMAIN}
+    found = quotas.GetQuotas(quotas_pb2.GetQuotasRequest(**place))
+    assert (found.quotas, found.usage.running_executions) == (given, 1)
+    with pytest.raises(grpc.RpcError) as caught:
+        call("CreateExecution", good.execution())
+    error: Any = caught.value
+    assert error.code() is StatusCode.RESOURCE_EXHAUSTED
+    assert "running_executions_max" in error.details()
+    quotas.DeleteQuotas(quotas_pb2.DeleteQuotasRequest(**place))
+    call("CreateExecution", good.execution())
