@@ -38,7 +38,7 @@ class ExecutionSource(Protocol):
     """Admin, for executions. Every method raises `Unavailable` or `LimitReached` when asking later may help."""
 
     async def create_execution(self, request: execution_pb2.ExecutionCreateRequest) -> None:
-        """Start one. Raises `AlreadyExists` when the name is taken, and other `SailplaneError`s for good."""
+        """Start one. Raises `AlreadyExists` when the name is taken or the launch plan skips it, others for good."""
         ...
 
     async def recover_execution(self, request: execution_pb2.ExecutionRecoverRequest) -> None:
