@@ -17,13 +17,8 @@ from sailplane_protos.core import identifier_pb2, interface_pb2
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, select, update
 
-<<<<<<< HEAD
-from . import projects, schedules, tables
-from .listing import NO_TEXT, Join, Listing, fields_of, list_page
-=======
 from . import projects, quotas, schedules, tables
-from .listing import Join, Listing, fields_of, list_page
->>>>>>> 47b28b8 (Quotas of a project's domain: running executions, executions per minute, active schedules)
+from .listing import NO_TEXT, Join, Listing, fields_of, list_page
 from .paging import page_request
 from .ports import AdminPorts
 from .registration import is_version, refuse, register_name, version_values, write_once

@@ -86,19 +86,16 @@ executions = Table(
     Column("closure", LargeBinary, nullable=False, comment="admin.ExecutionClosure"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", name="executions_name"),
     Index("executions_by_age", "execution_project", "execution_domain", "state", "execution_created_at_us"),
-<<<<<<< HEAD
     *(
         Index(f"executions_by_{column}", *_SCOPE, "state", column, "execution_created_at_us")
         for column in ("phase", "workflow_name", "launch_plan_name")
-=======
+    ),
     Index(
         "executions_running",
-        "execution_project",
-        "execution_domain",
+        *_SCOPE,
         "parent_execution_id",
         sqlite_where=text(RUNS_BY_ITSELF),
         postgresql_where=text(RUNS_BY_ITSELF),
->>>>>>> 47b28b8 (Quotas of a project's domain: running executions, executions per minute, active schedules)
     ),
     Index("executions_of_workflow", "workflow_id"),
     Index("executions_of_launch_plan", "launch_plan_id"),
