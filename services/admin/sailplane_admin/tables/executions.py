@@ -88,7 +88,7 @@ executions = Table(
     Index("executions_by_age", "execution_project", "execution_domain", "state", "execution_created_at_us"),
     *(
         Index(f"executions_by_{column}", *_SCOPE, "state", column, "execution_created_at_us")
-        for column in ("phase", "workflow_name", "launch_plan_name")
+        for column in ("phase", "workflow_name", "launch_plan_name", "user")
     ),
     Index(
         "executions_running",
