@@ -33,6 +33,8 @@ from flyteidl.core import identifier_pb2, literals_pb2, types_pb2
 from flyteidl.service import dataproxy_pb2, signal_pb2_grpc
 from google.protobuf.message import Message
 from grpc import insecure_channel
+from sailplane_protos.core import identifier_pb2 as our_identifier_pb2
+from sailplane_protos.watch import service_pb2 as watch_pb2
 
 M = TypeVar("M", bound=Message)
 
@@ -329,6 +331,9 @@ REQUESTS: Mapping[str, Callable[[], Message]] = {
     "GetExecutionData": lambda: execution_pb2.WorkflowExecutionGetDataRequest(id=execution_id()),
     "ListExecutions": listing,
     "GetExecutionMetrics": lambda: execution_pb2.WorkflowExecutionGetMetricsRequest(id=execution_id(), depth=-1),
+    "WatchExecution": lambda: watch_pb2.WatchExecutionRequest(
+        id=our_identifier_pb2.WorkflowExecutionIdentifier.FromString(execution_id(RUNNING).SerializeToString())
+    ),
     "GetNodeExecution": lambda: node_execution_pb2.NodeExecutionGetRequest(id=node_id()),
     "ListNodeExecutions": lambda: node_execution_pb2.NodeExecutionListRequest(
         workflow_execution_id=execution_id(), limit=10

@@ -4,7 +4,7 @@ Both are read from the descriptors of their generated Python. Flyte's names are 
 to `sailplane.core.Literal`, `datacatalog.Tag` to `sailplane.datacatalog.Tag`), every file is spelled out as facts, one
 per thing that a client can notice, and the two lists of facts are equal. Nothing is skipped.
 
-Three packages are ours alone: `sailplane.governance`, `sailplane.propeller` and `sailplane.scheduler`. In the others, a
+Four packages are ours alone: `sailplane.governance`, `.propeller`, `.scheduler` and `.watch`. In the others, a
 field or enum value that Flyte does not have must be numbered from 1000 up; Flyte has none there, so that a stock client
 never sees it unless its user asks for it by number.
 
@@ -42,7 +42,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 
-OURS_ALONE = ("sailplane.governance", "sailplane.propeller", "sailplane.scheduler")
+OURS_ALONE = ("sailplane.governance", "sailplane.propeller", "sailplane.scheduler", "sailplane.watch")
 FIRST_EXTENSION = 1000
 HTTP: Any = annotations_pb2.http
 

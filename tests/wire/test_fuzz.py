@@ -28,6 +28,7 @@ from sailplane_protos.datacatalog import datacatalog_pb2
 from sailplane_protos.propeller import service_pb2 as propeller_pb2
 from sailplane_protos.scheduler import service_pb2 as scheduler_pb2
 from sailplane_protos.service import admin_pb2, dataproxy_pb2, signal_pb2
+from sailplane_protos.watch import service_pb2 as watch_pb2
 from wire import fuzz, good
 
 CASES = int(os.environ.get("FUZZ_CASES", "200"))
@@ -35,7 +36,10 @@ SECONDS_MAX = 10.0
 """Of one call, on a machine that has much else to do."""
 GROWTH_BYTES_MAX = 300 * 1024 * 1024
 """What the server may have kept of all that it was sent."""
-FILES = (admin_pb2, dataproxy_pb2, signal_pb2, datacatalog_pb2, cacheservice_pb2, propeller_pb2, scheduler_pb2)
+FILES = (
+    *(admin_pb2, dataproxy_pb2, signal_pb2, datacatalog_pb2, cacheservice_pb2),
+    *(propeller_pb2, scheduler_pb2, watch_pb2),
+)
 METHODS = [
     method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
 ]

@@ -23,6 +23,18 @@ NODES_AT_ONCE = 500
 
 
 @dataclass(slots=True)
+class ChangeNumbers:
+    """Of one execution: each row that is written gets the next. `last` is the last one given out."""
+
+    last: int
+
+    def next(self) -> int:
+        """Another one."""
+        self.last += 1
+        return self.last
+
+
+@dataclass(slots=True)
 class NodeRecord:
     """A node's row. `row_id` is None until it was written once."""
 
@@ -121,11 +133,18 @@ _EXECUTION_CHANGES = (
     "execution_updated_at_us",
     "abort_cause",
     "closure",
+    "change",
+    "last_change",
 )
 _UPDATE_EXECUTION = (
     update(tables.executions)
     .where(tables.executions.c.id == bindparam("row_id"))
     .values({name: bindparam(name) for name in _EXECUTION_CHANGES})
+)
+_UPDATE_LAST_CHANGE = (
+    update(tables.executions)
+    .where(tables.executions.c.id == bindparam("row_id"))
+    .values(last_change=bindparam("last_change"))
 )
 _NODE_CHANGES = (
     "phase",
@@ -138,6 +157,7 @@ _NODE_CHANGES = (
     "cache_status",
     "metadata",
     "closure",
+    "change",
 )
 _UPDATE_NODE = (
     update(tables.node_executions)
@@ -155,6 +175,7 @@ _TASK_CHANGES = (
     "task_execution_updated_at_us",
     "input_uri",
     "closure",
+    "change",
 )
 _UPDATE_TASK = (
     update(tables.task_executions)
@@ -164,8 +185,11 @@ _UPDATE_TASK = (
 _INSERT_TASK = insert(tables.task_executions)
 
 
-def save_execution(connection: Connection, row_id: int, closure: execution_pb2.ExecutionClosure) -> None:
-    """Write an execution's closure, with the columns that follow from it."""
+def save_execution(
+    connection: Connection, row_id: int, closure: execution_pb2.ExecutionClosure, numbers: ChangeNumbers
+) -> None:
+    """Write an execution's closure, with the columns that follow from it, and the last number given out."""
+    change = numbers.next()
     aborted = closure.WhichOneof("output_result") == "abort_metadata"
     connection.execute(
         _UPDATE_EXECUTION,
@@ -175,11 +199,20 @@ def save_execution(connection: Connection, row_id: int, closure: execution_pb2.E
             "execution_updated_at_us": tables.time_us(closure.updated_at),
             "abort_cause": closure.abort_metadata.cause if aborted else None,
             "closure": closure.SerializeToString(),
+            "change": change,
+            "last_change": change,
         },
     )
 
 
-def save_nodes(connection: Connection, id: ExecutionId, nodes: Mapping[str, NodeRecord]) -> None:
+def save_last_change(connection: Connection, row_id: int, numbers: ChangeNumbers) -> None:
+    """Write the last number given out, when nothing else of the execution's own row has changed."""
+    connection.execute(_UPDATE_LAST_CHANGE, {"row_id": row_id, "last_change": numbers.last})
+
+
+def save_nodes(
+    connection: Connection, id: ExecutionId, nodes: Mapping[str, NodeRecord], numbers: ChangeNumbers
+) -> None:
     """Write the nodes that changed. Parents come before their children, as their first events do."""
     key = execution_values(id)
     updates: list[dict[str, Any]] = []
@@ -187,7 +220,7 @@ def save_nodes(connection: Connection, id: ExecutionId, nodes: Mapping[str, Node
     for node_id, record in nodes.items():
         if not record.is_changed:
             continue
-        columns = _node_columns(record)
+        columns = _node_columns(record) | {"change": numbers.next()}
         if record.row_id is not None:
             updates.append(columns | {"row_id": record.row_id})
             continue
@@ -223,14 +256,16 @@ def _parent_row_id(
     return parent.row_id
 
 
-def save_tasks(connection: Connection, id: ExecutionId, tasks: Mapping[TaskKey, TaskRecord]) -> None:
+def save_tasks(
+    connection: Connection, id: ExecutionId, tasks: Mapping[TaskKey, TaskRecord], numbers: ChangeNumbers
+) -> None:
     """Write the attempts that changed."""
     updates: list[dict[str, Any]] = []
     inserts: list[dict[str, Any]] = []
     for key, record in tasks.items():
         if not record.is_changed:
             continue
-        columns = _task_columns(record)
+        columns = _task_columns(record) | {"change": numbers.next()}
         if record.row_id is not None:
             updates.append(columns | {"row_id": record.row_id})
             continue

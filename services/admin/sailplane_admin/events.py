@@ -24,7 +24,7 @@ from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection
 
 from . import concurrency_limits, event_data, event_rows, execution_rows, external_resources, lineage
-from .event_rows import NodeRecord, TaskKey, TaskRecord
+from .event_rows import ChangeNumbers, NodeRecord, TaskKey, TaskRecord
 from .ports import AdminPorts
 
 TOPIC = "events"
@@ -78,13 +78,16 @@ def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.E
                 _fold_task(folding, event.task)
             case _:
                 folding.refused.append(InvalidRequest.missing("event"))
-    if folding.is_changed:
-        event_rows.save_execution(connection, folding.row_id, folding.closure)
+    numbers = ChangeNumbers(stored.last_change)
+    event_rows.save_nodes(connection, id, folding.nodes, numbers)
+    event_rows.save_tasks(connection, id, folding.tasks, numbers)
+    if folding.is_changed:  # last, so that watchers hear of the end when they have heard all that led to it
+        event_rows.save_execution(connection, folding.row_id, folding.closure, numbers)
         if folding.closure.phase in EXECUTION_TERMINAL:
             lineage.tell_of_end(transaction, id, stored, folding.closure)
             concurrency_limits.leave(transaction, stored)
-    event_rows.save_nodes(connection, id, folding.nodes)
-    event_rows.save_tasks(connection, id, folding.tasks)
+    elif numbers.last != stored.last_change:
+        event_rows.save_last_change(connection, folding.row_id, numbers)
     return folding.refused
 
 

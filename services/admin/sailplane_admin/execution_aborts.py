@@ -14,8 +14,10 @@ from . import execution_orders, tables
 from .execution_rows import StoredExecution, lock_execution
 
 _OF_ROW = update(tables.executions).where(tables.executions.c.id == bindparam("row_id"))
+_NEXT_CHANGE = tables.executions.c.last_change + 1
 _SET_CLOSURE = _OF_ROW.values(
     {name: bindparam(name) for name in ("phase", "abort_cause", "state", "execution_updated_at_us", "closure")}
+    | {"change": _NEXT_CHANGE, "last_change": _NEXT_CHANGE}
 )
 _NEVER_START = _OF_ROW.values(plan_name_id=None, starts_below=None, start_order=None)
 

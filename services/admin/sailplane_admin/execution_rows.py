@@ -78,6 +78,7 @@ _FIND = select(
     _EXECUTIONS.parent_node_id,
     _EXECUTIONS.plan_name_id,
     _EXECUTIONS.starts_below,
+    _EXECUTIONS.last_change,
 ).where(*is_of_execution(tables.executions))
 _LOCK = _FIND.with_for_update()
 
@@ -88,6 +89,7 @@ class StoredExecution:
 
     `parent_execution_id` is the row of the execution whose node `parent_node_id` has started this one, if one has.
     `plan_name_id` is the name in whose concurrency it counts, if it does, and `starts_below` is set while it waits.
+    `last_change` is the number of the last change of it, of its nodes or attempts.
     """
 
     row_id: int
@@ -98,6 +100,7 @@ class StoredExecution:
     parent_node_id: str | None
     plan_name_id: int | None
     starts_below: int | None
+    last_change: int
 
 
 def find_execution(connection: Connection, id: ExecutionId) -> StoredExecution | None:

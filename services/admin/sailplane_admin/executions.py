@@ -293,6 +293,8 @@ def _row(id: ExecutionId, settled: launch.Launch) -> dict[str, Any]:
         "abort_cause": None,
         "mode": settled.spec.metadata.mode,
         "state": execution_pb2.EXECUTION_ACTIVE,
+        "change": 1,
+        "last_change": 1,
         "cluster": settled.spec.metadata.system_metadata.execution_cluster[:NAME_CHARS_MAX],
         "user": settled.spec.metadata.principal[:NAME_CHARS_MAX],
         "spec": settled.spec.SerializeToString(),

@@ -115,10 +115,17 @@ async def list_for_task(
     return node_execution_pb2.NodeExecutionList()
 
 
+def id_of(
+    execution_id: identifier_pb2.WorkflowExecutionIdentifier, node_id: str
+) -> identifier_pb2.NodeExecutionIdentifier:
+    """A node of an execution."""
+    return identifier_pb2.NodeExecutionIdentifier(node_id=node_id, execution_id=execution_id)
+
+
 def message(execution_id: identifier_pb2.WorkflowExecutionIdentifier, row: Any) -> NodeExecution:
     """A row as it is answered."""
     return NodeExecution(
-        id=identifier_pb2.NodeExecutionIdentifier(node_id=row.node_id, execution_id=execution_id),
+        id=id_of(execution_id, row.node_id),
         input_uri=row.input_uri,
         metadata=node_execution_pb2.NodeExecutionMetaData.FromString(row.metadata),
         closure=node_execution_pb2.NodeExecutionClosure.FromString(row.closure),

@@ -43,6 +43,24 @@ class AdminSettings:
     waiting_executions_max: int = 1_000
     """Executions of one launch plan that wait for others to end (`ConcurrencyPolicy`). One more is refused."""
 
+    watchers_max: int = 1_000
+    """Calls of WatchExecution at one time. Each may hold two messages in memory, more are refused."""
+
+    watch_rows_max: int = 200
+    """Nodes and attempts in one message to a watcher: so many are read in about a millisecond."""
+
+    watch_bytes_max: int = 1 * MIB
+    """What they may take before the message is closed. Far below the 4 MiB that gRPC's clients take."""
+
+    watch_resources_max: int = 100
+    """External resources in one message to a watcher, shared by its attempts. A map's progress is told often."""
+
+    watch_look_every_s: float = 1.0
+    """Between two looks for changes that another admin has recorded, for each execution that is watched."""
+
+    watch_heartbeat_s: float = 30.0
+    """A watcher that is told nothing gets an empty message so often. Proxies cut what is silent for longer."""
+
     namespace_template: str = "{project}-{domain}"
     """The Kubernetes namespace of a project and domain."""
 

@@ -8,6 +8,7 @@ from sailplane_protos.cacheservice import cacheservice_pb2
 from sailplane_protos.datacatalog import datacatalog_pb2
 from sailplane_protos.governance import quotas_pb2
 from sailplane_protos.service import admin_pb2, dataproxy_pb2, signal_pb2
+from sailplane_protos.watch import service_pb2 as watch_pb2
 from sailplane_runtime.loops import keep_running
 from sailplane_runtime.outbox import Relay
 
@@ -19,6 +20,7 @@ from .handlers.data_catalog import DataCatalogHandlers
 from .handlers.data_proxy import DataProxyHandlers
 from .handlers.quotas import QuotaHandlers
 from .handlers.signals import SignalHandlers
+from .handlers.watch import WatchHandlers
 from .ports import AdminPorts
 
 ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
@@ -27,6 +29,7 @@ CACHE_SERVICE = cacheservice_pb2.DESCRIPTOR.services_by_name["CacheService"].ful
 CATALOG_SERVICE = datacatalog_pb2.DESCRIPTOR.services_by_name["DataCatalog"].full_name
 QUOTA_SERVICE = quotas_pb2.DESCRIPTOR.services_by_name["QuotaService"].full_name
 SIGNAL_SERVICE = signal_pb2.DESCRIPTOR.services_by_name["SignalService"].full_name
+WATCH_SERVICE = watch_pb2.DESCRIPTOR.services_by_name["WatchService"].full_name
 
 
 class Admin:
@@ -48,6 +51,7 @@ class Admin:
             (CATALOG_SERVICE, DataCatalogHandlers(self._ports)),
             (CACHE_SERVICE, CacheServiceHandlers(self._ports)),
             (QUOTA_SERVICE, QuotaHandlers(self._ports)),
+            (WATCH_SERVICE, WatchHandlers(self._ports)),
         ]
 
     async def start(self) -> None:

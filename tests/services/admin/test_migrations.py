@@ -78,6 +78,26 @@ def test_executions_of_an_older_database_count_for_their_launch_plans(tmp_path: 
     assert rows == [("runs", name), ("ended", None), ("task", None)]
 
 
+def test_what_an_older_database_has_is_numbered_so_that_watchers_are_told_of_it(tmp_path: Path) -> None:
+    older = up_to("0015", tmp_path)
+    with writing_engine(f"sqlite:///{tmp_path}/old.db").connect() as connection:
+        migrate(connection, older, metadata)
+        with transaction(connection, immediate=True):
+            for name in ("x", "y", "new"):
+                blank(connection, "executions", execution_name=name)
+            for name, node in (("x", "n0"), ("y", "n0"), ("x", "n1")):
+                blank(connection, "node_executions", execution_name=name, node_id=node)
+            for attempt in (0, 1):
+                blank(connection, "task_executions", execution_name="x", node_id="n1", retry_attempt=attempt)
+        migrate(connection, MIGRATIONS, metadata)
+        rows = connection.exec_driver_sql("SELECT execution_name, change, last_change FROM executions").all()
+        nodes = connection.exec_driver_sql("SELECT execution_name, change FROM node_executions ORDER BY id").all()
+        attempts = connection.exec_driver_sql("SELECT execution_name, change FROM task_executions ORDER BY id").all()
+    assert rows == [("x", 5, 5), ("y", 2, 2), ("new", 1, 1)]
+    assert nodes == [("x", 1), ("y", 1), ("x", 2)]
+    assert attempts == [("x", 3), ("x", 4)]
+
+
 def up_to(revision: str, tmp_path: Path) -> Path:
     """The migrations as they were when this revision was the newest."""
     older = tmp_path / "older"

@@ -42,6 +42,12 @@ def _execution_key() -> list[Column[Any]]:
     ]
 
 
+def _change() -> Column[Any]:
+    """What a watcher resumes by: no two rows of one execution, its nodes and attempts have the same."""
+    comment = "number of its last change among those of the execution"
+    return Column("change", BigInteger, nullable=False, server_default=text("0"), comment=comment)
+
+
 def _course() -> list[Column[Any]]:
     """How far it has come."""
     return [
@@ -82,6 +88,8 @@ executions = Table(
     Column("plan_name_id", Integer, comment="the named entity of its launch plan, if it counts for its concurrency"),
     Column("starts_below", Integer, comment="it waits until fewer than this many run; NULL once it is to run"),
     Column("start_order", LargeBinary, comment="propeller.ExecutionCommand, for when it starts; NULL likewise"),
+    _change(),
+    Column("last_change", BigInteger, nullable=False, server_default=text("0"), comment="the last number given out"),
     Column("spec", LargeBinary, nullable=False, comment="admin.ExecutionSpec; never changes"),
     Column("closure", LargeBinary, nullable=False, comment="admin.ExecutionClosure"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", name="executions_name"),
@@ -121,10 +129,12 @@ node_executions = Table(
     time_column("node_execution_updated_at_us", nullable=False),
     Column("input_uri", Text, nullable=False),
     Column("cache_status", String(32)),
+    _change(),
     Column("metadata", LargeBinary, nullable=False, comment="admin.NodeExecutionMetaData"),
     Column("closure", LargeBinary, nullable=False, comment="admin.NodeExecutionClosure"),
     Column("dynamic_workflow", LargeBinary, comment="admin.DynamicWorkflowNodeMetadata, once it has generated one"),
     UniqueConstraint("execution_project", "execution_domain", "execution_name", "node_id", name="node_executions_node"),
+    Index("node_executions_by_change", "execution_project", "execution_domain", "execution_name", "change"),
     Index("node_executions_of_parent", "parent_id"),
 )
 
@@ -144,7 +154,9 @@ task_executions = Table(
     time_column("task_execution_created_at_us", nullable=False),
     time_column("task_execution_updated_at_us", nullable=False),
     Column("input_uri", Text, nullable=False),
+    _change(),
     Column("closure", LargeBinary, nullable=False, comment="admin.TaskExecutionClosure"),
+    Index("task_executions_by_change", "execution_project", "execution_domain", "execution_name", "change"),
     UniqueConstraint(
         "execution_project",
         "execution_domain",
