@@ -243,6 +243,16 @@ class WiredLauncher:
         raise NotImplementedError
 
 
+class _Call:
+    """As much of a call as handlers look at."""
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        return ()
+
+    def peer(self) -> str:
+        return "simulated"
+
+
 class Door:
     """A running service's RPCs, as processes and users reach them: `handlers` by the full name of the service."""
 
@@ -265,7 +275,7 @@ class Door:
         handler = getattr(self.handlers[service], method)
         copied = type(request).FromString(request.SerializeToString())
         reply: asyncio.Future[Any] = self._loop.create_future()
-        answering = self._loop.create_task(_answer(handler(copied, None), reply), context=server.context.copy())
+        answering = self._loop.create_task(_answer(handler(copied, _Call()), reply), context=server.context.copy())
 
         def hang_up(why: str) -> None:
             if not reply.done():

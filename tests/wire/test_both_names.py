@@ -30,9 +30,11 @@ CATALOG = ("datacatalog.DataCatalog", "sailplane.datacatalog.DataCatalog")
 """The one service that Flyte has outside of its package."""
 OFFERED = [*(f"{package}.{name}" for package in NAMES for name in PUBLISHED), *CATALOG]
 OURS_ALONE = {
+    "sailplane.governance.AuditService",
     "sailplane.governance.QuotaService",
     "sailplane.propeller.PropellerService",
     "sailplane.scheduler.SchedulerService",
+    "sailplane.watch.WatchService",
 }
 PROTOCOL = {
     "grpc.health.v1.Health",

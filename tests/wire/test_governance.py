@@ -1,5 +1,6 @@
 """Services of ours for operators, over gRPC with our own stubs."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import grpc
 import pytest
 from compat.plane import Plane
 from grpc import StatusCode
-from sailplane_protos.governance import quotas_pb2, quotas_pb2_grpc
+from sailplane_protos.governance import audit_pb2, audit_pb2_grpc, quotas_pb2, quotas_pb2_grpc
 from wire import good
 from wire.conftest import Call
 
@@ -32,3 +33,15 @@ def test_quotas(quotas: quotas_pb2_grpc.QuotaServiceStub, call: Call) -> None:
     assert "running_executions_max" in error.details()
     quotas.DeleteQuotas(quotas_pb2.DeleteQuotasRequest(**place))
     call("CreateExecution", good.execution())
+
+
+def test_who_has_done_what(world: Plane, call: Call) -> None:
+    call("CreateTask", good.task())
+    with grpc.insecure_channel(world.grpc) as channel:
+        audit = audit_pb2_grpc.AuditServiceStub(channel)
+        asked = audit_pb2.ListAuditEventsRequest(project=good.PROJECT, domain=good.DOMAIN, rpc="CreateTask")
+        deadline = time.monotonic() + 20
+        while not (found := [one for one in audit.ListAuditEvents(asked).events if one.entity.startswith("t2:")]):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert (found[0].code, found[0].peer.partition(":")[0]) == ("OK", "ipv4")

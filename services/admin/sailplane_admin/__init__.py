@@ -12,6 +12,7 @@ single_tasks                the workflow and launch plan around a task that runs
 schedules                   what the scheduler is told of launch plans
 named_entities,             what is said about all versions of a name, and about one version
 description_entities
+audit                       who has done what
 quotas                      how much there may be of it
 executions, node_executions,  what was started, and how far it has come
 task_executions

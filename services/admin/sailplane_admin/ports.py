@@ -70,6 +70,9 @@ class AdminSettings:
     download_expires_in_s: float = 3600.0
     """The same for downloads."""
 
+    audit_rows_max: int = 1_000_000
+    """Calls in the record of who has done what; the oldest are deleted."""
+
     version: str = "0.1.0"
     """Of this program, as GetVersion tells it."""
 

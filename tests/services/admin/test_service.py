@@ -14,11 +14,11 @@ from sailplane_protos.propeller import queue_pb2
 from sailplane_protos.service import admin_pb2
 from sailplane_runtime.clock import ManualClock
 from sailplane_runtime.queue.memory import MemoryQueue
+from services.admin.calls import Call
 
 from services.admin import execution_requests as requests
 
-NOBODY: Any = None
-"""What handlers get for a context, which they do not use."""
+NOBODY: Any = Call()
 
 
 def handlers(admin: Admin) -> AdminHandlers:

@@ -13,7 +13,7 @@ from .executions import (
     signals,
     task_executions,
 )
-from .governance import quotas
+from .governance import audit_events, quotas
 from .installation import installation_keys
 from .registry import (
     attributes,
@@ -30,6 +30,7 @@ __all__ = [
     "RUNS_BY_ITSELF",
     "WAITS",
     "attributes",
+    "audit_events",
     "cache_entries",
     "catalog_artifacts",
     "catalog_datasets",

@@ -1,8 +1,9 @@
-"""What operators allow."""
+"""What operators allow, and what was done."""
 
-from sqlalchemy import BigInteger, Column, String, Table
+from sailplane_core.audit import ENTITY_CHARS_MAX
+from sqlalchemy import BigInteger, Column, Index, String, Table
 
-from .base import metadata
+from .base import id_column, metadata, time_column
 from .registry import NAME_CHARS_MAX
 
 quotas = Table(
@@ -13,4 +14,23 @@ quotas = Table(
     Column("running_executions_max", BigInteger, nullable=False, comment="0 for any number, as what follows"),
     Column("executions_per_minute_max", BigInteger, nullable=False),
     Column("active_schedules_max", BigInteger, nullable=False),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    id_column(),
+    time_column("occurred_at_us", nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("principal", String(NAME_CHARS_MAX), nullable=False, comment="empty until clients have to say"),
+    Column("peer", String(NAME_CHARS_MAX), nullable=False),
+    Column("request_id", String(NAME_CHARS_MAX), nullable=False),
+    Column("rpc", String(64), nullable=False),
+    Column("project", String(NAME_CHARS_MAX), nullable=False),
+    Column("domain", String(NAME_CHARS_MAX), nullable=False),
+    Column("entity", String(ENTITY_CHARS_MAX), nullable=False),
+    Column("code", String(32), nullable=False, comment="name of the gRPC code"),
+    Index("audit_events_of_project", "project", "domain", "id"),
+    Index("audit_events_of_principal", "principal", "id"),
+    Index("audit_events_by_time", "occurred_at_us"),
 )
