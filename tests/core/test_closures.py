@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf import struct_pb2, timestamp_pb2
 from sailplane_core import closures
-from sailplane_core.failures import MESSAGE_BYTES_MAX
+from sailplane_core.failures import CODE_BYTES_MAX, MESSAGE_BYTES_MAX
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from sailplane_protos.core import execution_pb2 as phases_pb2
@@ -87,6 +87,13 @@ def test_an_execution_that_never_ran_has_no_duration() -> None:
 
 def test_clocks_that_disagree_give_no_negative_duration() -> None:
     assert execution(workflow_event(E.RUNNING, 5), workflow_event(E.FAILED, 2)).duration.ToTimedelta() == timedelta(0)
+
+
+def test_a_long_code_is_cut() -> None:
+    event = workflow_event(E.FAILED, 1, error="x")
+    event.error.code = event.error.worker = "C" * 10_000
+    error = execution(event).error
+    assert (len(error.code), len(error.worker)) == (CODE_BYTES_MAX, CODE_BYTES_MAX)
 
 
 def test_a_long_message_is_cut_between_characters() -> None:

@@ -6,7 +6,7 @@ import pytest
 from core import flytekit_values
 from core.compiler.building import interface
 from core.types.samples import INT, NONE, NOTHING, STR, Literal, Type, enum, list_of, optional
-from sailplane_core.failures import MESSAGE_BYTES_MAX, Failure, FailureKind
+from sailplane_core.failures import CODE_BYTES_MAX, MESSAGE_BYTES_MAX, Failure, FailureKind
 from sailplane_core.phases import TaskPhase
 from sailplane_core.podphase import PodReport
 from sailplane_core.task_result import AttemptFiles, Success, declared_by, judge
@@ -86,6 +86,11 @@ def test_an_empty_error_document_is_an_error() -> None:
     found = failure(GOOD, AttemptFiles(error_pb=b""))
     assert (found.code, found.retryable) == ("Unknown", False)
     assert found.message
+
+
+def test_a_long_error_code_is_cut() -> None:
+    found = failure(GOOD, AttemptFiles(error_pb=error(code="C" * 10_000, worker="w" * 10_000)), MESSAGE_BYTES_MAX)
+    assert (len(found.code), len(found.worker)) == (CODE_BYTES_MAX, CODE_BYTES_MAX)
 
 
 def test_a_long_error_message_is_cut() -> None:

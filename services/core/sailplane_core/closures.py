@@ -16,7 +16,7 @@ from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execu
 from sailplane_protos.core import execution_pb2 as phases_pb2
 from sailplane_protos.event import event_pb2
 
-from .failures import MESSAGE_BYTES_MAX
+from .failures import CODE_BYTES_MAX, MESSAGE_BYTES_MAX, bounded
 from .phases import EXECUTION_TERMINAL, NODE_TERMINAL, TASK_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
 
 REASONS_MAX = 256
@@ -70,7 +70,7 @@ def apply_abort(
     after = _copy(closure)
     after.phase = phases_pb2.WorkflowExecution.ABORTING
     after.updated_at.FromDatetime(now)
-    after.abort_metadata.cause = _cut(cause, MESSAGE_BYTES_MAX)
+    after.abort_metadata.cause = bounded(cause, MESSAGE_BYTES_MAX)
     after.abort_metadata.principal = principal
     return after
 
@@ -173,13 +173,10 @@ def task_phase(event: event_pb2.TaskExecutionEvent) -> TaskPhase:
 
 
 def shorten_error(error: phases_pb2.ExecutionError, bytes_max: int) -> None:
-    """Cut a long message, in place, without leaving half a character."""
-    error.message = _cut(error.message, bytes_max)
-
-
-def _cut(text: str, bytes_max: int) -> str:
-    data = text.encode()
-    return text if len(data) <= bytes_max else data[:bytes_max].decode(errors="ignore")
+    """Cut a long message, code or name of a worker, in place."""
+    error.message = bounded(error.message, bytes_max)
+    error.code = bounded(error.code, CODE_BYTES_MAX)
+    error.worker = bounded(error.worker, CODE_BYTES_MAX)
 
 
 def _copy(message: M) -> M:
@@ -260,7 +257,7 @@ def _add_reasons(after: task_execution_pb2.TaskExecutionClosure, event: event_pb
     if not told and event.reason and event.reason != after.reason:
         told = [(event.reason, event.occurred_at)]
     for message, occurred_at in told:
-        after.reason = _cut(message, MESSAGE_BYTES_MAX)
+        after.reason = bounded(message, MESSAGE_BYTES_MAX)
         after.reasons.add(message=after.reason, occurred_at=occurred_at)
     del after.reasons[: max(0, len(after.reasons) - REASONS_MAX)]
 

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 MESSAGE_BYTES_MAX = 100 * 1024
 """A longer error message is cut: events carry it, lists show it."""
+CODE_BYTES_MAX = 255
+"""The same for error codes and names of workers, which lists can be filtered by."""
 
 
 class FailureKind(StrEnum):
@@ -34,5 +36,10 @@ class Failure:
 
 def bounded_message(message: str) -> str:
     """`message`, cut at `MESSAGE_BYTES_MAX` bytes of UTF-8 if it is longer."""
-    data = message.encode(errors="replace")
-    return message if len(data) <= MESSAGE_BYTES_MAX else data[:MESSAGE_BYTES_MAX].decode(errors="ignore")
+    return bounded(message, MESSAGE_BYTES_MAX)
+
+
+def bounded(text: str, bytes_max: int) -> str:
+    """`text`, cut at `bytes_max` bytes of UTF-8 if it is longer, without leaving half a character."""
+    data = text.encode(errors="replace")
+    return text if len(data) <= bytes_max else data[:bytes_max].decode(errors="ignore")
