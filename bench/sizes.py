@@ -131,9 +131,10 @@ class InstantPods:
         while True:
             yield await self._ended.get()
 
-    def log(self, namespace: str, name: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        """Nobody asks for one here."""
-        raise NotImplementedError(name)
+    async def log(self, namespace: str, name: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+        """Nobody writes anything here."""
+        return
+        yield b""
 
 
 class Channel:

@@ -238,9 +238,10 @@ class WiredLauncher:
         while True:
             yield await arrived.get()
 
-    def log(self, namespace: str, name: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        """Nobody asks for one here."""
-        raise NotImplementedError
+    async def log(self, namespace: str, name: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+        """Nobody writes anything here."""
+        return
+        yield b""
 
 
 class _Call:

@@ -334,6 +334,9 @@ REQUESTS: Mapping[str, Callable[[], Message]] = {
     "WatchExecution": lambda: watch_pb2.WatchExecutionRequest(
         id=our_identifier_pb2.WorkflowExecutionIdentifier.FromString(execution_id(RUNNING).SerializeToString())
     ),
+    "TailLogs": lambda: watch_pb2.TailLogsRequest(
+        id=our_identifier_pb2.NodeExecutionIdentifier.FromString(node_id(RUNNING).SerializeToString()), follow=True
+    ),
     "GetNodeExecution": lambda: node_execution_pb2.NodeExecutionGetRequest(id=node_id()),
     "ListNodeExecutions": lambda: node_execution_pb2.NodeExecutionListRequest(
         workflow_execution_id=execution_id(), limit=10

@@ -27,6 +27,7 @@ output_cache                the same under mere keys
 execution_spans             where the time of an execution went
 changes, change_pages,      who is woken when one of them has changed, and what they are told
 watching
+logs, propeller_client      what attempts have written
 execution_data, data_proxy  inputs and outputs, signed URLs, and data by `flyte://` URL
 listing, keyset, paging     filters, sort keys and pages, the same for every list
 cache                       what never changes: parsed versions, row numbers, keys

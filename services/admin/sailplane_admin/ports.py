@@ -1,6 +1,8 @@
 """What admin needs from the outside, in one value, and its settings."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sailplane_core.ports import BlobStore, Clock
 from sailplane_runtime.store.port import Store
@@ -61,6 +63,9 @@ class AdminSettings:
     watch_heartbeat_s: float = 30.0
     """A watcher that is told nothing gets an empty message so often. Proxies cut what is silent for longer."""
 
+    log_readers_max: int = 200
+    """Calls of TailLogs at one time. Each may hold a chunk of a log in memory, more are refused."""
+
     namespace_template: str = "{project}-{domain}"
     """The Kubernetes namespace of a project and domain."""
 
@@ -83,6 +88,17 @@ class AdminSettings:
     """When it was built, RFC 3339; "" when nobody says."""
 
 
+class LogSource(Protocol):
+    """Whoever runs Pods, asked for what they write."""
+
+    def log(self, namespace: str, pod: str, offset: int, *, follow: bool) -> AsyncGenerator[bytes]:
+        """A Pod's output after the first `offset` bytes, and with `follow` what comes until it ends.
+
+        Raises `NotFound` when there is no such Pod, and `Unavailable`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AdminPorts:
     """The outside, as admin sees it, and what it remembers of it."""
@@ -96,3 +112,5 @@ class AdminPorts:
     page_key: KeyCache = field(default_factory=KeyCache)
     turns: Turns = field(default_factory=Turns)
     changes: Changes = field(default_factory=Changes)
+    logs: LogSource | None = None
+    """None where nobody can be asked: then only logs that were kept can be read."""

@@ -53,6 +53,10 @@ class Layout:
         """What became of that sub-graph: the `core.CompiledWorkflowClosure` that is walked."""
         return f"{self.attempt_uri(node_id, attempt)}/{DYNAMIC_CLOSURE}"
 
+    def log_uri(self, pod: str) -> str:
+        """What a Pod of this execution has written. By its name alone: who removes it may know no more of it."""
+        return f"{self.execution_uri}/logs/{pod}"
+
     def deck_uri(self, node_id: str, attempt: int) -> str:
         """The attempt's HTML report."""
         return f"{self.attempt_uri(node_id, attempt)}/{DECK}"

@@ -191,7 +191,10 @@ class PodLauncher(Protocol):
         ...
 
     def log(self, namespace: str, name: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        """Its output so far, and with `follow` what comes until it ends. Raises `NotFound`."""
+        """Its output so far, and with `follow` what comes until it ends. Raises `NotFound`.
+
+        A `container` of "" is the one that decides how the Pod ends.
+        """
         ...
 
 

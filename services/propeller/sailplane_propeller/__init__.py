@@ -12,6 +12,7 @@ dynamic.py      what a task generated -> a stored workflow
 children.py     what is asked of admin about executions that nodes start
 pods.py         what an attempt's Pod is made from, and whose a Pod is
 watch.py        Pods -> observations
+logs.py         keeps what Pods have written, before they are removed
 sweeper.py      finds what nobody watches any more
 definitions.py  compiled workflows, fetched from admin once
 admin_client.py, catalog_client.py  admin and its catalog over gRPC

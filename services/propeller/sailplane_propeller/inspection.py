@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from sailplane_protos.propeller import service_pb2
 from sqlalchemy import Connection, RowMapping, select
 
 from . import records
+from .logs import Logs
 from .ports import PropellerPorts
 from .tables import executions, nodes
 
@@ -29,6 +31,7 @@ class Inspection:
 
     def __init__(self, ports: PropellerPorts) -> None:
         self._ports = ports
+        self._logs = Logs(ports)
 
     async def GetExecutionState(
         self, request: service_pb2.GetExecutionStateRequest, context: Any
@@ -48,6 +51,17 @@ class Inspection:
     async def ListParked(self, request: service_pb2.ListParkedRequest, context: Any) -> service_pb2.ListParkedResponse:
         """The quarantined executions, the latest first."""
         return await self._ports.store.read(lambda connection: _parked_page(connection, request))
+
+    async def ReadLog(self, request: service_pb2.ReadLogRequest, context: Any) -> AsyncIterator[service_pb2.LogChunk]:
+        """What a Pod has written."""
+        for field in ("namespace", "pod_name"):
+            if not getattr(request, field):
+                raise InvalidRequest.missing(field)
+        if request.offset < 0:
+            raise InvalidRequest.invalid("offset", "it is below 0")
+        chunks = self._logs.read(request.namespace, request.pod_name, request.offset, follow=request.follow)
+        async for chunk in chunks:
+            yield service_pb2.LogChunk(data=chunk)
 
 
 def _state(connection: Connection, id: ExecutionId, after: str, limit: int) -> service_pb2.ExecutionState:

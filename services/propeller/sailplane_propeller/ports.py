@@ -76,6 +76,12 @@ class PropellerSettings:
     offload_max_mib: int = 1000
     """An output of at least this size fails its task, where outputs are stored apart. Flyte's default."""
 
+    log_bytes_max: int = 64 * 1024 * 1024
+    """What is kept of an attempt's log when it has ended: the first bytes. As much as a local process may write."""
+
+    log_keep_timeout_s: float = 30.0
+    """How long keeping a log may take. Then it is given up, so that the Pod can go."""
+
     log_links: dict[str, str] = field(default_factory=dict[str, str])
     """Links to an attempt's logs, by name: templates as in `sailplane_core.log_links`."""
 

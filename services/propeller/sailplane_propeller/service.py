@@ -11,6 +11,7 @@ from .cached_tasks import Reservations
 from .inputs import Literals
 from .inspection import Inspection
 from .live import Live
+from .logs import Logs
 from .perform import Performers
 from .pods import PodNames
 from .ports import PropellerPorts
@@ -30,7 +31,7 @@ class Propeller:
         self._worker = Worker(ports, ports.blobs.uri("").rstrip("/"))
         literals = Literals(ports.blobs)
         self._timers = Timers(ports.clock, self._worker.post)
-        tools = Tools(ports, literals, self._names)
+        tools = Tools(ports, literals, self._names, Logs(ports))
         self._performers = Performers(tools, self._timers, self._worker.post, self._worker.release)
         self._reservations = Reservations(tools, self._worker.in_service)
         self._watcher = Watcher(ports, self._names, literals, self._worker.live, self._worker.post)

@@ -19,6 +19,7 @@ from sailplane_core.ports import PodPhase, PodStatus
 
 from . import children, records
 from .live import Live
+from .logs import Logs
 from .pods import has_pod
 from .ports import PropellerPorts
 from .watch import Watcher, owner_of
@@ -47,6 +48,7 @@ class Sweeper:
         self._post = post
         self._watcher = watcher
         self._in_service = in_service
+        self._logs = Logs(ports)
         self._suspects: set[_Pod] = set()
         self._strays: set[_Pod] = set()
 
@@ -142,6 +144,9 @@ class Sweeper:
 
     async def _remove(self, pods: Iterable[_Pod]) -> None:
         for pod in pods:
+            owner = owner_of(self._watcher.latest[pod])
+            if owner is not None:
+                await self._logs.keep(owner, *pod)
             await self._ports.launcher.remove(*pod)
             self._watcher.latest.pop(pod, None)
 

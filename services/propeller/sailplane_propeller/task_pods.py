@@ -36,6 +36,7 @@ async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | Non
 async def remove(tools: Tools, live: Live, command: Command) -> Observation | None:
     """`RemovePod`."""
     name = pod_name(live.id, command.node_id, command.attempt)
+    await tools.logs.keep(live.id, live.namespace, name)
     await tools.ports.launcher.remove(live.namespace, name)
     tools.names.discard(live.namespace, name)
     return PodRemoved(command.node_id, command.attempt)

@@ -8,6 +8,7 @@ from sailplane_core.machine import Command, NodeState, Observation
 
 from .inputs import Literals
 from .live import Live
+from .logs import Logs
 from .pods import PodNames
 from .ports import PropellerPorts
 
@@ -19,6 +20,7 @@ class Tools:
     ports: PropellerPorts
     literals: Literals
     names: PodNames
+    logs: Logs
 
 
 Hand = Callable[[Tools, Live, NodeState], Awaitable[Observation | None]]

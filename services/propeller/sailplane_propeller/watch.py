@@ -22,6 +22,7 @@ from sailplane_runtime.threads import inline_or_thread
 
 from .inputs import Literals
 from .live import Live
+from .logs import Logs
 from .pods import Attempt, PodNames, declared_outputs
 from .ports import PropellerPorts
 
@@ -47,6 +48,7 @@ class Watcher:
         self._literals = literals
         self._find = find
         self._post = post
+        self._logs = Logs(ports)
         self._tasks: set[asyncio.Task[None]] = set()
         self._rechecks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self.latest: dict[tuple[str, str], PodStatus] = {}
@@ -76,7 +78,7 @@ class Watcher:
         self._cancel_recheck(pod)
         report = podphase.interpret(status, self._ports.clock.now(), attempt.primary_container)
         if report.phase in (TaskPhase.SUCCEEDED, TaskPhase.FAILED):
-            self._spawn(self._report_end(attempt, report))
+            self._spawn(self._settle(pod, attempt, report))
             return
         at = report.started_at or self._ports.clock.now()
         self._post(attempt.execution, TaskProgressed(attempt.node_id, attempt.attempt, report.phase, report.reason, at))
@@ -105,6 +107,11 @@ class Watcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _settle(self, pod: tuple[str, str], attempt: Attempt, report: podphase.PodReport) -> None:
+        """Say how the attempt ended, and only then keep its log: what comes after it need not wait for that."""
+        await self._report_end(attempt, report)
+        await self._logs.keep(attempt.execution, *pod)
 
     async def _report_end(self, attempt: Attempt, report: podphase.PodReport) -> None:
         """Post how the attempt ended, whatever it takes: nothing else would ever end it."""

@@ -16,6 +16,7 @@ import sailplane_propeller
 import sailplane_scheduler
 from sailplane_admin import tables as admin_tables
 from sailplane_admin.ports import AdminPorts
+from sailplane_admin.propeller_client import PropellerClient
 from sailplane_admin.service import Admin
 from sailplane_core.ports import Clock
 from sailplane_propeller import tables as propeller_tables
@@ -112,7 +113,9 @@ class ControlPlane:
             self._data.path, clock, python_envs=options.python_envs, warm=options.warm, blobs=blobs
         )
         turns = Turns()
-        admin = Admin(AdminPorts(stores["admin"], blobs, clock, options.admin, turns=turns), queue)
+        logs = PropellerClient.connect(target)
+        undo.push_async_callback(logs.close)
+        admin = Admin(AdminPorts(stores["admin"], blobs, clock, options.admin, turns=turns, logs=logs), queue)
         task_envs = {"FLYTE_PLATFORM_URL": found.grpc, "FLYTE_PLATFORM_INSECURE": "true"}
         log_links = {"log": f"{self._data.path.as_uri()}/pods/{{{{.namespace}}}}/{{{{.podName}}}}/log"}
         settings = replace(

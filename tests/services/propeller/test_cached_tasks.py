@@ -26,6 +26,7 @@ from sailplane_core.ports import BlobStore, PodLauncher, Queue
 from sailplane_propeller import cached_tasks, inputs, records
 from sailplane_propeller.inputs import Literals
 from sailplane_propeller.live import Definition, Live
+from sailplane_propeller.logs import Logs
 from sailplane_propeller.pods import PodNames
 from sailplane_propeller.ports import PropellerPorts
 from sailplane_propeller.tools import Tools, layout_of
@@ -166,7 +167,7 @@ async def begun(
     live = Live(id, loaded=Definition(start, state, Plan(Closure(message))))
     uri = layout_of(live).inputs_uri("n0")
     state.replace(NodeState("n0", "n0", "", NodeKind.TASK, phase=NodePhase.RUNNING, inputs_uri=uri))
-    return Work(Tools(ports, Literals(blobs), PodNames()), live, admin.catalog, clock)
+    return Work(Tools(ports, Literals(blobs), PodNames(), Logs(ports)), live, admin.catalog, clock)
 
 
 async def test_what_one_has_made_another_finds(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from sailplane_core.ports import BlobStore, Clock, PodLauncher, Queue
 from sailplane_propeller import gate_nodes, graph_nodes, records
 from sailplane_propeller.inputs import Literals
 from sailplane_propeller.live import Definition, Live
+from sailplane_propeller.logs import Logs
 from sailplane_propeller.pods import PodNames
 from sailplane_propeller.ports import PropellerPorts, PropellerSettings
 from sailplane_propeller.tools import Tools, layout_of
@@ -119,7 +120,7 @@ async def begun(tmp_path: Path, **inputs: object) -> Work:
     for id, kind in KINDS.items():
         uri = layout_of(live).inputs_uri(id)
         state.replace(NodeState(id, id, "", kind, phase=NodePhase.RUNNING, inputs_uri=uri))
-    return Work(Tools(ports, Literals(blobs), PodNames()), live, signals)
+    return Work(Tools(ports, Literals(blobs), PodNames(), Logs(ports)), live, signals)
 
 
 async def with_items(tmp_path: Path, *outputs: dict[str, object] | None) -> Work:

@@ -23,6 +23,7 @@ from sailplane_core.plan import Plan
 from sailplane_propeller import perform, records
 from sailplane_propeller.inputs import Literals
 from sailplane_propeller.live import Definition, Live
+from sailplane_propeller.logs import Logs
 from sailplane_propeller.perform import Performers
 from sailplane_propeller.pods import PodNames
 from sailplane_propeller.ports import PropellerPorts, PropellerSettings
@@ -52,7 +53,7 @@ class Launcher:
 async def test_a_command_that_waits_keeps_no_other_from_being_done(ports: PropellerPorts) -> None:
     launcher, posted = Launcher(), asyncio.Queue[tuple[ExecutionId, Observation]]()
     ports = replace(ports, launcher=cast("Any", launcher), settings=PropellerSettings(performers_max=1))
-    tools = Tools(ports, Literals(ports.blobs), PodNames())
+    tools = Tools(ports, Literals(ports.blobs), PodNames(), Logs(ports))
     performers = Performers(
         tools,
         Timers(ports.clock, lambda id, seen, command_id: None),
@@ -72,7 +73,7 @@ async def test_of_many_commands_those_of_the_most_urgent_execution_come_first(po
     launcher, posted = Launcher(), asyncio.Queue[tuple[ExecutionId, Observation]]()
     ports = replace(ports, launcher=cast("Any", launcher), settings=PropellerSettings(performers_max=1))
     performers = Performers(
-        Tools(ports, Literals(ports.blobs), PodNames()),
+        Tools(ports, Literals(ports.blobs), PodNames(), Logs(ports)),
         Timers(ports.clock, lambda id, seen, command_id: None),
         lambda id, seen, command_id: posted.put_nowait((id, seen)),
         lambda live: None,
@@ -106,7 +107,7 @@ async def test_a_service_that_fails_by_its_own_fault_is_not_asked_for_ever(
     closure = compiler_pb2.CompiledWorkflowClosure(primary=compiled("chain", {"a": []}))
     live = Live(X, loaded=Definition(start, state, Plan(closure)))
     performers = Performers(
-        Tools(ports, Literals(ports.blobs), PodNames()),
+        Tools(ports, Literals(ports.blobs), PodNames(), Logs(ports)),
         Timers(clock, lambda id, seen, command_id: None),
         lambda id, seen, command_id: posted.put_nowait(seen),
         lambda live: None,
