@@ -70,6 +70,17 @@ def test_the_same_over_http(plane: Plane, stub: watch_grpc.WatchServiceStub) -> 
     assert (last["version"], last["nodes"], last["execution"]) == (version, [], None)
 
 
+def test_a_log_is_there_after_a_crash(plane: Plane, stub: watch_grpc.WatchServiceStub) -> None:
+    raw.register(plane, "printing", "v1", ["echo", "{{.inputs.node}}"], [[]])
+    raw.start(plane, "v1", "x", "printing")
+    list(stub.WatchExecution(asked(), timeout=SECONDS_MAX))
+    plane.kill()
+    plane.start()
+    id = identifier_pb2.NodeExecutionIdentifier(node_id="n0", execution_id=asked().id)
+    chunks = stub.TailLogs(watch_pb2.TailLogsRequest(id=id), timeout=SECONDS_MAX, wait_for_ready=True)
+    assert b"".join(chunk.data for chunk in chunks) == b"0\n"
+
+
 def events_of(url: str) -> list[tuple[str, Any]]:
     """Server-sent events until the server ends them, by name."""
     found: list[tuple[str, Any]] = []
