@@ -120,6 +120,25 @@ async def test_short_queries_stay_on_the_event_loop_however_many_there_are(store
     assert threads == {"MainThread"}
 
 
+async def test_who_fails_in_the_middle_of_rows_keeps_no_old_ones_for_others(store: SqlStore) -> None:
+    for id in "abc":
+        await store.write(add(id))
+    errors: list[ValueError] = []
+
+    def fail(connection: Connection) -> None:
+        rows = connection.execute(select(ACCOUNTS.c.id))
+        raise ValueError(next(iter(rows)))
+
+    for attempt in (store.read(fail), store.write(lambda tx: fail(tx.connection))):
+        try:
+            await attempt
+        except ValueError as error:
+            errors.append(error)
+    await store.write(add("d"))
+    assert await store.read(ids) == ["a", "b", "c", "d"]
+    assert len(errors) == 2
+
+
 async def test_long_queries_hold_up_neither_short_ones_nor_changes(store: SqlStore) -> None:
     release = threading.Event()
 

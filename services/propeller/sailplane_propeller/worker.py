@@ -14,13 +14,14 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sailplane_core.errors import InvalidRequest, LimitReached, StaleVersion, Unavailable
+from sailplane_core.errors import InvalidRequest, InvariantBroken, LimitReached, StaleVersion, Unavailable
 from sailplane_core.ids import EntityId, ExecutionId
 from sailplane_core.machine import (
     AbortRequested,
     Command,
     ExecutionState,
     GraphBuilt,
+    Header,
     NodeState,
     Observation,
     ReleaseReservation,
@@ -156,8 +157,13 @@ class Worker:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("worker_broken", exc_info=error)
 
     # Working off
 
@@ -257,13 +263,32 @@ class Worker:
 
     async def _end_parked(self, live: Live, seen: AbortRequested) -> None:
         """A parked execution can still be aborted, or nobody could ever be rid of it."""
-        stored = await self._load(live)
+        stored = await self._load_what_can_be(live)
         if stored is None or stored.state.header.is_terminal:
             return
         live.namespace = stored.start.namespace
         transition = end_parked(stored.state, seen, self._ports.clock.now())
         await self._write(live, lambda tx: records.save(tx, stored.start, stored.state, transition))
         self.hand_out(live, transition.commands)
+
+    async def _load_what_can_be(self, live: Live) -> records.Execution | None:
+        """The execution; of one whose rows cannot be read the version alone.
+
+        That one's Pods are found by the sweeper, and its children are ended by admin.
+        """
+        delay_s = self._ports.settings.retry_delay_s
+        while True:
+            try:
+                return await self._load(live)
+            except (Unavailable, LimitReached) as error:
+                log.warning("read_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
+                delay_s = await self._pause(delay_s)
+            except Exception as error:
+                log.warning("execution_unreadable", execution=str(live.id), reason=repr(error))
+                state = self._fresh(live, queue_pb2.Start())
+                version = await self._ports.store.read(lambda connection: records.version(connection, live.id))
+                state.header = Header(version=version)
+                return records.Execution(queue_pb2.Start(), state, is_parked=True)
 
     async def _end_unstarted(self, live: Live, batch: Sequence[Seen]) -> None:
         """An execution that is not known here can be aborted too: it has ended then, and an order to start is too late.
@@ -304,6 +329,8 @@ class Worker:
         if stored is None:
             return False
         if not stored.start.HasField("workflow_id"):
+            if not stored.state.header.is_terminal:
+                raise InvariantBroken(f"execution {live.id} has no order to start")
             return True
         live.is_parked = stored.is_parked
         if stored.is_parked and stored.state.header.is_terminal:

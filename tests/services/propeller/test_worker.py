@@ -19,6 +19,7 @@ from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.clock import ManualClock
 from sailplane_runtime.store.port import Transaction
 from services.propeller.conftest import Shelf, X, abort_message, engine, start_message
+from sqlalchemy import text
 
 T = TypeVar("T")
 
@@ -247,6 +248,37 @@ async def test_an_execution_that_cannot_be_taken_up_again_is_parked_where_one_se
             await asyncio.sleep(0.001)
     assert found.state.nodes["a"].phase is NodePhase.QUEUED
     assert again.handed == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE nodes SET kind = 'zzz'",
+        "UPDATE nodes SET phase = 99",
+        "UPDATE executions SET start = x'ffff00'",
+        "UPDATE executions SET start = x''",
+        "UPDATE executions SET failure = '{not json'",
+        "UPDATE executions SET phase = 77",
+    ],
+)
+async def test_an_execution_that_cannot_be_read_can_be_aborted(ports: PropellerPorts, damage: str) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    intake.cancel()
+    await ports.store.write(lambda tx: tx.connection.execute(text(damage)))
+    again = engine(ports)
+    intake = asyncio.create_task(again.worker.run())
+    await again.worker.recover()
+    await ports.queue.publish([abort_message()])
+    header = text("SELECT phase, is_terminal FROM executions")
+    async with asyncio.timeout(60):  # the evidence is long, and slow to print
+        while await ports.store.read(lambda connection: tuple(connection.execute(header).one())) != (7, 1):
+            await asyncio.sleep(0.001)
+    told = queue_pb2.EventBatch.FromString((await ports.store.pending(records.EVENTS_TOPIC))[-1].payload)
+    assert told.events[-1].workflow.phase == ExecutionPhase.ABORTED
+    intake.cancel()
 
 
 async def test_a_parked_execution_can_be_aborted(ports: PropellerPorts) -> None:

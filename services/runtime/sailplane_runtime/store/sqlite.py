@@ -6,6 +6,7 @@ waits for no disk, only a checkpoint does, and that runs beside the writer (`che
 """
 
 import sqlite3
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,10 @@ def transaction(connection: Connection, *, immediate: bool) -> Generator[None]:
         with connection.begin():
             driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
             yield
+    except BaseException as error:
+        # Rows that nobody will read now, kept by the frames of the error, would keep the snapshot beyond the ROLLBACK.
+        traceback.clear_frames(error.__traceback__)
+        raise
     finally:
         if driver.in_transaction:  # a COMMIT that was refused (a deferred constraint, a full disk) leaves it open
             driver.execute("ROLLBACK")
