@@ -93,6 +93,12 @@ def test_a_long_error_code_is_cut() -> None:
     assert (len(found.code), len(found.worker)) == (CODE_BYTES_MAX, CODE_BYTES_MAX)
 
 
+@pytest.mark.parametrize("seconds", [2**62, -(2**62), 10**13, 253_402_300_800, -62_135_596_801])
+def test_a_time_that_cannot_be_is_left_out(seconds: int) -> None:
+    assert failure(GOOD, AttemptFiles(error_pb=error(message="x", timestamp={"seconds": seconds}))).at_s is None
+    assert failure(GOOD, AttemptFiles(error_pb=error(message="x", timestamp={"seconds": 7}))).at_s == 7
+
+
 def test_a_long_error_message_is_cut() -> None:
     found = failure(GOOD, AttemptFiles(error_pb=error(message="x" * (MESSAGE_BYTES_MAX + 1))), 2 * MESSAGE_BYTES_MAX)
     assert len(found.message) == MESSAGE_BYTES_MAX

@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from sailplane_protos.core import condition_pb2, literals_pb2, workflow_pb2
 
-from .failures import Failure, FailureKind, bounded_message
+from .failures import Failure, FailureKind
 
 _Comparison = condition_pb2.ComparisonExpression
 _OPERATORS: Mapping[int, Callable[[Any, Any], bool]] = {
@@ -55,7 +55,7 @@ def choose(branch: workflow_pb2.BranchNode, inputs: literals_pb2.LiteralMap) -> 
 
 
 def _failure(code: str, message: str) -> Failure:
-    return Failure(code, bounded_message(message), FailureKind.USER, retryable=False)
+    return Failure(code, message, FailureKind.USER, retryable=False)
 
 
 def _holds(expression: condition_pb2.BooleanExpression, inputs: literals_pb2.LiteralMap) -> bool:

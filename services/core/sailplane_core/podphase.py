@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from .failures import Failure, FailureKind, bounded_message
+from .failures import Failure, FailureKind
 from .phases import TaskPhase
 from .ports import ContainerStatus, PodPhase, PodStatus
 
@@ -122,7 +122,7 @@ def _container_failure(status: PodStatus, container: ContainerStatus) -> Failure
         return _user("OOMKilled", f"{how}: it used more memory than its limit", container.message)
     if container.reason == COMMAND_NOT_FOUND:
         message = container.message or "the command was not found"
-        return Failure(COMMAND_NOT_FOUND, bounded_message(message), FailureKind.USER, retryable=False)
+        return Failure(COMMAND_NOT_FOUND, message, FailureKind.USER, retryable=False)
     if status.reason in NODE_LOST_REASONS:
         return _system("Interrupted", f"{how}, because the machine was taken away ({status.reason})", status.message)
     if container.exit_code in INTERRUPT_EXIT_CODES or container.signal in INTERRUPT_SIGNALS:
@@ -201,17 +201,15 @@ def _failed(failure: Failure) -> PodReport:
 
 
 def _user(code: str, what: str, detail: str) -> Failure:
-    return Failure(code, bounded_message(_sentence(what, detail)), FailureKind.USER)
+    return Failure(code, _sentence(what, detail), FailureKind.USER)
 
 
 def _system(code: str, what: str, detail: str) -> Failure:
-    return Failure(code, bounded_message(_sentence(what, detail)), FailureKind.SYSTEM)
+    return Failure(code, _sentence(what, detail), FailureKind.SYSTEM)
 
 
 def _permanent(container: ContainerStatus, what: str) -> Failure:
-    return Failure(
-        container.reason, bounded_message(_sentence(what, container.message)), FailureKind.USER, retryable=False
-    )
+    return Failure(container.reason, _sentence(what, container.message), FailureKind.USER, retryable=False)
 
 
 def _sentence(what: str, detail: str) -> str:

@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from sailplane_protos.core import errors_pb2, execution_pb2, interface_pb2, literals_pb2, types_pb2, workflow_pb2
 
 from .errors import InvalidRequest
-from .failures import CODE_BYTES_MAX, Failure, FailureKind, bounded, bounded_message
+from .failures import Failure, FailureKind
 from .podphase import PodReport
 from .types import accepts, describe, type_of
 
@@ -88,12 +88,12 @@ def error_document(data: bytes) -> Failure:
         return Failure("MalformedErrorDocument", message, FailureKind.SYSTEM)
     is_system = error.origin == execution_pb2.ExecutionError.SYSTEM
     return Failure(
-        code=bounded(error.code or "Unknown", CODE_BYTES_MAX),
-        message=bounded_message(error.message or "the task wrote an error without a message"),
+        code=error.code or "Unknown",
+        message=error.message or "the task wrote an error without a message",
         kind=FailureKind.SYSTEM if is_system else FailureKind.USER,
         retryable=error.kind == errors_pb2.ContainerError.RECOVERABLE,
         at_s=error.timestamp.seconds + error.timestamp.nanos / 1e9 if error.HasField("timestamp") else None,
-        worker=bounded(error.worker, CODE_BYTES_MAX),
+        worker=error.worker,
     )
 
 

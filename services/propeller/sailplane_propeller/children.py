@@ -18,7 +18,7 @@ from sailplane_core.errors import (
     SailplaneError,
     Unavailable,
 )
-from sailplane_core.failures import Failure, FailureKind, bounded_message
+from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import EntityId, ExecutionId, child_execution_name
 from sailplane_core.machine import ChildEnded
 from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
@@ -108,7 +108,7 @@ async def _is_there(admin: ExecutionSource, child: ExecutionId) -> bool:
 
 
 def _refused(caller: Caller, plan: EntityId, error: SailplaneError) -> Failure:
-    message = bounded_message(f"node {caller.node_id} cannot start launch plan {plan}: {error}")
+    message = f"node {caller.node_id} cannot start launch plan {plan}: {error}"
     return Failure(LAUNCH_FAILED, message, FailureKind.USER, retryable=False)
 
 
@@ -208,12 +208,12 @@ def _ended(
 def _failure(child: ExecutionId, phase: ExecutionPhase, error: phases_pb2.ExecutionError) -> Failure:
     """What a child's end does to its node. The child has spent its own retries: another attempt is not made."""
     if phase is ExecutionPhase.ABORTED:
-        message = bounded_message(f"child execution {child} was aborted: {error.message or 'no reason was given'}")
+        message = f"child execution {child} was aborted: {error.message or 'no reason was given'}"
         return Failure(CHILD_ABORTED, message, FailureKind.USER, retryable=False)
     is_system = error.kind == phases_pb2.ExecutionError.SYSTEM
     return Failure(
         error.code or CHILD_FAILED,
-        bounded_message(f"child execution {child} failed: {error.message or 'no error was given'}"),
+        f"child execution {child} failed: {error.message or 'no error was given'}",
         FailureKind.SYSTEM if is_system else FailureKind.USER,
         retryable=False,
         at_s=error.timestamp.ToNanoseconds() / 1e9 if error.HasField("timestamp") else None,

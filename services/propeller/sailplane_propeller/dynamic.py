@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 from sailplane_core import dynamic
 from sailplane_core.compiler import Requirements
 from sailplane_core.errors import CompileFailed, InvalidRequest, InvariantBroken, NotFound
-from sailplane_core.failures import Failure, FailureKind, bounded_message
+from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import EntityId
 from sailplane_core.ports import BlobStore
 from sailplane_protos.admin import launch_plan_pb2
@@ -100,4 +100,4 @@ async def _registered(
 
 
 def _failure(message: str) -> Failure:
-    return Failure("DynamicWorkflowBuildFailed", bounded_message(message), FailureKind.USER, retryable=False)
+    return Failure("DynamicWorkflowBuildFailed", message, FailureKind.USER, retryable=False)

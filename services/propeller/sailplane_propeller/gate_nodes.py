@@ -1,6 +1,6 @@
 """Gates that wait for a signal: asking admin for it, and what its value makes of the gate."""
 
-from sailplane_core.failures import Failure, FailureKind, bounded_message
+from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.machine import BindingFailed, NodeState, Observation, SignalTaken, scopes
 from sailplane_core.types import accepts, describe
 from sailplane_protos.core import literals_pb2, types_pb2
@@ -42,4 +42,4 @@ async def take_signal(tools: Tools, live: Live, node: NodeState) -> Observation 
 
 
 def _failure(code: str, message: str) -> Failure:
-    return Failure(code, bounded_message(message), FailureKind.USER, retryable=False)
+    return Failure(code, message, FailureKind.USER, retryable=False)
