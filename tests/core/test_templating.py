@@ -2,6 +2,7 @@
 
 import datetime
 import math
+from typing import Any
 
 import pytest
 from sailplane_core.errors import InvalidRequest
@@ -183,3 +184,16 @@ def test_a_broken_msgpack_value_is_refused() -> None:
 )
 def test_floats_are_written_as_go_does(value: float, shown: str) -> None:
     assert float_text(value) == shown
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        {"scalar": {"primitive": {"datetime": {"seconds": 2**62}}}},
+        {"scalar": {"generic": {"fields": {"a": {"number_value": float("nan")}}}}},
+    ],
+    ids=["datetime", "struct"],
+)
+def test_what_cannot_be_written_is_refused(literal: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be written"):
+        text(Literal(**literal))

@@ -76,8 +76,11 @@ def float_text(value: float) -> str:
 
 
 def timestamp_text(value: timestamp_pb2.Timestamp) -> str:
-    """RFC 3339 in UTC, with as many digits of the second as are needed."""
-    whole = timestamp_pb2.Timestamp(seconds=value.seconds).ToJsonString().removesuffix("Z")
+    """RFC 3339 in UTC, with as many digits of the second as are needed. Raises `InvalidRequest` for no such time."""
+    try:
+        whole = timestamp_pb2.Timestamp(seconds=value.seconds).ToJsonString().removesuffix("Z")
+    except ValueError as error:
+        raise InvalidRequest(f"a datetime cannot be written as text: {error}") from error
     fraction = f".{value.nanos:09d}".rstrip("0").rstrip(".")
     return f"{whole}{fraction}Z"
 
@@ -164,9 +167,13 @@ def _primitive_json(primitive: literals_pb2.Primitive) -> Json:
 def struct_json(struct: struct_pb2.Struct) -> Json:
     """A Struct as a JSON value; its numbers are doubles on the wire, and whole ones become integers again.
 
-    Fields come by name: a protobuf map has no order of its own, and equal values must give equal texts.
+    Fields come by name: a protobuf map has no order of its own, and equal values must give equal texts. Raises
+    `InvalidRequest` for what JSON has no word for, such as NaN.
     """
-    return _whole_numbers(cast("Json", json_format.MessageToDict(struct)))
+    try:
+        return _whole_numbers(cast("Json", json_format.MessageToDict(struct)))
+    except ValueError as error:
+        raise InvalidRequest(f"a struct cannot be written as JSON: {error}") from error
 
 
 def _whole_numbers(value: Json) -> Json:
