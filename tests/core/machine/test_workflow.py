@@ -16,6 +16,7 @@ from sailplane_core.machine import (
     ArrayOpened,
     BindingFailed,
     BindInputs,
+    CacheLookedUp,
     GatherItems,
     InputsBound,
     LaunchPod,
@@ -33,6 +34,7 @@ from sailplane_core.machine import (
 from sailplane_core.machine.step import ITEMS_BEGUN_MAX
 from sailplane_core.machine.walk import NESTING_MAX
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase, move_execution, move_node
+from sailplane_protos.core import catalog_pb2
 
 CHAIN = {"a": [], "b": ["a"], "c": ["b"]}
 DIAMOND = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
@@ -72,6 +74,22 @@ def test_what_is_told_comes_in_order_whatever_the_clocks_of_two_owners_say() -> 
     assert len(tasks) == 3
     assert tasks[0] < tasks[1] <= tasks[2]
     assert parked.events[-1].workflow.occurred_at.ToDatetime(UTC) > tasks[2]
+
+
+def test_two_who_ask_a_busy_cache_wait_for_one_timer() -> None:
+    library = Library()
+    library.define("w", "a: task cached serialized")
+    run = Run(library, "w")
+    run.see(Started())
+    run.see(InputsBound("a", 0))
+    busy = CacheLookedUp("a", 0, catalog_pb2.CACHE_MISS, is_busy=True)
+    timers: list[SetTimer] = []
+    for _ in range(2):
+        run.now -= timedelta(seconds=1)  # the second is asked in the same moment, as each comes a second later
+        timers += [command for command in run.see(busy).commands if isinstance(command, SetTimer)]
+    assert len({timer.at for timer in timers}) == 1
+    poll = timedelta(seconds=run.policies.cache_poll_s)
+    assert poll / 2 <= timers[0].at - run.now <= 3 * poll / 2 + timedelta(milliseconds=1)
 
 
 def test_the_events_of_one_task_come_in_flytes_order() -> None:

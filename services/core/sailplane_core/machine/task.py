@@ -6,7 +6,8 @@ QUEUED ─► [LookUpCache ─► hit: SUCCEEDED] ─► LaunchPod ─► RUNNIN
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zlib import crc32
 
 from sailplane_protos.core import catalog_pb2
 
@@ -31,6 +32,7 @@ from .observations import (
 from .state import NodeState
 from .step import Step
 
+_GRID_ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
 _FROM_CACHE = frozenset({catalog_pb2.CACHE_HIT})
 _TO_CACHE = frozenset({catalog_pb2.CACHE_MISS, catalog_pb2.CACHE_SKIPPED})
 
@@ -144,14 +146,28 @@ def _launch(step: Step, node: NodeState) -> None:
 
 def _looked_up(step: Step, node: NodeState, seen: CacheLookedUp) -> None:
     if seen.is_busy:
-        again = step.now + timedelta(seconds=step.policies.cache_poll_s)
-        step.do(SetTimer(node.id, node.attempt, Timer.CACHE, again))
+        step.do(SetTimer(node.id, node.attempt, Timer.CACHE, _next_look(step, node)))
         return
     known = replace(node, cache_status=seen.status, is_reserved=seen.is_reserved)
     if seen.status in _FROM_CACHE:
         lifecycle.succeed(step, known, step.layout.outputs_uri(node.id, node.attempt), catalog=seen.catalog)
     else:
         _launch(step, known)
+
+
+def _next_look(step: Step, node: NodeState) -> datetime:
+    """When the cache is asked again: at a time of the node's own grid, which is the same for whoever asks meanwhile.
+
+    A look that was made twice, by two owners or after a restart, then leads to one timer. Were it two, each of them
+    would be doubled in its turn.
+    """
+    interval = timedelta(seconds=step.policies.cache_poll_s)
+    if not interval:
+        return step.now
+    seed = crc32(f"{step.start.id}/{node.id}".encode())
+    origin = _GRID_ORIGIN + timedelta(microseconds=seed % (interval // timedelta(microseconds=1)))
+    earliest = step.now + interval / 2
+    return earliest + interval - (earliest - origin) % interval
 
 
 def _progressed(step: Step, node: NodeState, seen: TaskProgressed) -> None:
