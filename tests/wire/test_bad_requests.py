@@ -31,6 +31,10 @@ NO_MESSAGES = (b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x05a", b"\x0b" * 200
 """Half a tag, a length beyond the end twice, and groups without end."""
 
 
+RECORD = "audit_events"
+"""Who was refused what is written down."""
+
+
 def written(plane: Plane) -> dict[str, Any]:
     """Every row of every database, and the path of every object."""
     found: dict[str, Any] = {}
@@ -38,6 +42,8 @@ def written(plane: Plane) -> dict[str, Any]:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
             tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (table,) in tables:
+                if table == RECORD:
+                    continue
                 found[f"{path.name}:{table}"] = database.execute(f'SELECT * FROM "{table}"').fetchall()
         database.close()
     found["objects"] = sorted(str(path) for path in (plane.data_dir / "blobs").rglob("*"))
@@ -105,7 +111,9 @@ def test_every_rpc_is_in_the_table() -> None:
 
 def test_what_the_table_spoils_is_good(call: Call) -> None:
     """The last test of this module, because it writes."""
+    of_flyte = {method.name for method in METHODS}
     for method, make in good.REQUESTS.items():
-        call(method, make())
+        if method in of_flyte:
+            call(method, make())
     call("CreateExecution", good.task_alone())
     call("CreateUploadLocation", good.unnamed_upload())
