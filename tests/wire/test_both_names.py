@@ -32,6 +32,7 @@ OFFERED = [*(f"{package}.{name}" for package in NAMES for name in PUBLISHED), *C
 OURS_ALONE = {
     "sailplane.governance.AuditService",
     "sailplane.governance.QuotaService",
+    "sailplane.governance.RetentionService",
     "sailplane.propeller.PropellerService",
     "sailplane.scheduler.SchedulerService",
     "sailplane.watch.WatchService",

@@ -14,6 +14,7 @@ named_entities,             what is said about all versions of a name, and about
 description_entities
 audit                       who has done what
 quotas                      how much there may be of it
+retention, deletions        how long it is kept; what is to go, and how it goes
 executions, node_executions,  what was started, and how far it has come
 task_executions
 execution_orders            what propeller is told of executions

@@ -80,5 +80,10 @@ def child_ended(
     return Message(topic=TOPIC, key=str(parent), id=f"child_ended:{child}", payload=command.SerializeToString())
 
 
+def forget(id: ExecutionId) -> Message:
+    """It is being deleted."""
+    return _message("forget", id, queue_pb2.ExecutionCommand(execution_id=id.to_message(), forget=queue_pb2.Forget()))
+
+
 def _message(kind: str, id: ExecutionId, command: queue_pb2.ExecutionCommand) -> Message:
     return Message(topic=TOPIC, key=str(id), id=f"{kind}:{id}", payload=command.SerializeToString())

@@ -26,6 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from . import (
     attributes,
     concurrency_limits,
+    deletions,
     execution_aborts,
     execution_data,
     execution_orders,
@@ -251,6 +252,8 @@ async def _start(
         connection = transaction.connection
         if metadata.HasField("parent_node_execution"):
             lineage.require_live_parent(transaction, metadata.parent_node_execution)
+        if origin.source is not None and around.references["source_execution_id"] is not None:
+            deletions.require_kept(transaction, origin.source, around.references["source_execution_id"])
         place = concurrency_limits.admit(transaction, new, ports.settings.waiting_executions_max, now)
         connection.execute(_INSERT, row | place.columns)
         if not metadata.HasField("parent_node_execution"):

@@ -1,5 +1,6 @@
 """What admin needs from the outside, in one value, and its settings."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -78,6 +79,9 @@ class AdminSettings:
     audit_rows_max: int = 1_000_000
     """Calls in the record of who has done what; the oldest are deleted."""
 
+    retention_every_s: float = 3600.0
+    """Between two looks for executions that are to be deleted. What is begun is gone on with at once."""
+
     version: str = "0.1.0"
     """Of this program, as GetVersion tells it."""
 
@@ -112,5 +116,6 @@ class AdminPorts:
     page_key: KeyCache = field(default_factory=KeyCache)
     turns: Turns = field(default_factory=Turns)
     changes: Changes = field(default_factory=Changes)
+    deleting: asyncio.Lock = field(default_factory=asyncio.Lock)
     logs: LogSource | None = None
     """None where nobody can be asked: then only logs that were kept can be read."""

@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from sailplane_core.errors import SailplaneError
 from sailplane_core.ports import Queue
 from sailplane_protos.cacheservice import cacheservice_pb2
 from sailplane_protos.datacatalog import datacatalog_pb2
-from sailplane_protos.governance import audit_pb2, quotas_pb2
+from sailplane_protos.governance import audit_pb2, quotas_pb2, retention_pb2
 from sailplane_protos.service import admin_pb2, dataproxy_pb2, signal_pb2
 from sailplane_protos.watch import service_pb2 as watch_pb2
 from sailplane_runtime.loops import keep_running
 from sailplane_runtime.outbox import Relay
 
-from . import execution_orders, projects, schedules
+from . import execution_orders, projects, retention, schedules
 from .audit import Audit
 from .events import Consumer
 from .handlers.admin_service import AdminHandlers
@@ -23,6 +24,7 @@ from .handlers.cache_service import CacheServiceHandlers
 from .handlers.data_catalog import DataCatalogHandlers
 from .handlers.data_proxy import DataProxyHandlers
 from .handlers.quotas import QuotaHandlers
+from .handlers.retention import RetentionHandlers
 from .handlers.signals import SignalHandlers
 from .handlers.watch import WatchHandlers
 from .ports import AdminPorts
@@ -33,6 +35,7 @@ AUDIT_SERVICE = audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name
 CACHE_SERVICE = cacheservice_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name
 CATALOG_SERVICE = datacatalog_pb2.DESCRIPTOR.services_by_name["DataCatalog"].full_name
 QUOTA_SERVICE = quotas_pb2.DESCRIPTOR.services_by_name["QuotaService"].full_name
+RETENTION_SERVICE = retention_pb2.DESCRIPTOR.services_by_name["RetentionService"].full_name
 SIGNAL_SERVICE = signal_pb2.DESCRIPTOR.services_by_name["SignalService"].full_name
 WATCH_SERVICE = watch_pb2.DESCRIPTOR.services_by_name["WatchService"].full_name
 
@@ -57,6 +60,7 @@ class Admin:
             (CATALOG_SERVICE, DataCatalogHandlers(self._ports)),
             (CACHE_SERVICE, CacheServiceHandlers(self._ports)),
             (QUOTA_SERVICE, audited(QuotaHandlers, self._audit)(self._ports)),
+            (RETENTION_SERVICE, audited(RetentionHandlers, self._audit)(self._ports)),
             (AUDIT_SERVICE, AuditHandlers(self._ports)),
             (WATCH_SERVICE, WatchHandlers(self._ports)),
         ]
@@ -66,7 +70,11 @@ class Admin:
         await projects.ensure_defaults(self._ports)
         for relay in self._relays:
             await relay.start()
-        loops = {"admin-events": self._consumer.run, "admin-audit": self._audit.run}
+        loops = {
+            "admin-events": self._consumer.run,
+            "admin-audit": self._audit.run,
+            "admin-retention": partial(retention.keep, self._ports),
+        }
         self._loops = [
             asyncio.create_task(keep_running(name, run, self._ports.clock), name=name) for name, run in loops.items()
         ]

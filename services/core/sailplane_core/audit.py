@@ -6,7 +6,7 @@ from google.protobuf.message import Message
 
 ENTITY_CHARS_MAX = 512
 
-_INSIDE = ("id", "project", "attributes", "quotas", "execution_id", "node_execution_id")
+_INSIDE = ("id", "project", "attributes", "quotas", "policy", "execution_id", "node_execution_id")
 """The fields of requests that name what they are about. `project` and `id` are texts in some messages."""
 _NAMES = ("workflow", "name", "id", "version", "node_id", "signal_id")
 """In the order in which they are told."""

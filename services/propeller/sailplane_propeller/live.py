@@ -18,12 +18,16 @@ from sailplane_protos.propeller import queue_pb2
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An observation, with the delivery or command that brought it, if one did, and the start order if that was it."""
+    """An observation, with the delivery or command that brought it, if one did, and the start order if that was it.
+
+    `forgets` for the order to forget, which stands last.
+    """
 
     observation: Observation
     delivery: Delivery | None = None
     start: queue_pb2.Start | None = None
     command_id: str = ""
+    forgets: bool = False
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_core.ports import Message
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import Connection, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from .ports import PropellerSettings
@@ -156,6 +156,15 @@ def park(tx: Transaction, id: ExecutionId, reason: str, evidence: str, at: datet
     )
 
 
+def forget(tx: Transaction, id: ExecutionId) -> bool:
+    """Delete an execution that has ended, or do nothing when there is none; False when it has not ended."""
+    is_terminal = tx.connection.execute(_IS_TERMINAL, {"row_id": str(id)}).scalar_one_or_none()
+    if is_terminal:
+        tx.connection.execute(delete(nodes).where(nodes.c.execution_id == str(id)))
+        tx.connection.execute(delete(executions).where(executions.c.id == str(id)))
+    return is_terminal is not False
+
+
 def _header_row(id: str, header: Header) -> dict[str, Any]:
     return {
         "id": id,
@@ -225,6 +234,7 @@ _UPSERT_NODE = _NODE_INSERT.on_conflict_do_update(
 _LOAD = select(executions).where(executions.c.id == bindparam("row_id"))
 _LOAD_NODES = select(nodes).where(nodes.c.execution_id == bindparam("row_id"))
 _VERSION = select(executions.c.version).where(executions.c.id == bindparam("row_id"))
+_IS_TERMINAL = select(executions.c.is_terminal).where(executions.c.id == bindparam("row_id")).with_for_update()
 _IN_SERVICE = select(executions.c.id).where(executions.c.is_terminal.is_(False), executions.c.parked_at.is_(None))
 _ENDS = select(executions.c.id, executions.c.ended_at).where(executions.c.id.in_(bindparam("ids", expanding=True)))
 

@@ -11,7 +11,7 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sailplane_core.errors import InvalidRequest, InvariantBroken, LimitReached, StaleVersion, Unavailable
@@ -45,6 +45,8 @@ from .live import Definition, Live, Seen
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 EXECUTIONS_TOPIC = "executions"
 REMOVALS = (RemovePod, TerminateChild, ReleaseReservation)
@@ -142,6 +144,8 @@ class Worker:
                     self._offer(id, Seen(SignalSet(order.signal_set.signal_id), delivery))
                 case "child_ended":
                     self._offer(id, Seen(children.end_told(order.child_ended), delivery))
+                case "forget":
+                    self._offer(id, Seen(Started(), delivery, forgets=True))
                 case other:
                     raise InvalidRequest(f"an order of kind {other} is not known")
         except Exception as error:  # whatever is wrong with one message must not stop the others
@@ -171,13 +175,24 @@ class Worker:
         while live.inbox:
             batch = list(live.inbox)
             live.inbox.clear()
-            await self._evaluate(live, batch)
+            observed = [seen for seen in batch if not seen.forgets]
+            if observed:
+                await self._evaluate(live, observed)
+            if len(observed) < len(batch):
+                await self._forget(live)
             deliveries = [seen.delivery for seen in batch if seen.delivery is not None]
             if deliveries:
                 await self._ports.queue.ack(deliveries)
             await self._confirm([seen.command_id for seen in batch if seen.command_id])
         live.worker = None
         self.release(live)
+
+    async def _forget(self, live: Live) -> None:
+        """Delete an execution that has ended. Its Pods, if some are left, are the sweeper's."""
+        if await self._write(live, lambda tx: records.forget(tx, live.id)):
+            live.loaded, live.is_parked, live.is_stale = None, False, True
+        else:
+            log.warning("execution_not_forgotten", execution=str(live.id))
 
     async def _confirm(self, command_ids: Sequence[str]) -> None:
         try:
@@ -251,7 +266,7 @@ class Worker:
         await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
         return min(2 * delay_s, self._ports.settings.retry_delay_s_max)
 
-    async def _write(self, live: Live, change: Callable[[Transaction], None]) -> None:
+    async def _write(self, live: Live, change: Callable[[Transaction], T]) -> T:
         """Write, waiting for a store that is away or full."""
         delay_s = self._ports.settings.retry_delay_s
         while True:

@@ -13,7 +13,7 @@ from .executions import (
     signals,
     task_executions,
 )
-from .governance import audit_events, quotas
+from .governance import audit_events, execution_deletions, quotas, retention_policies
 from .installation import installation_keys
 from .registry import (
     attributes,
@@ -37,6 +37,7 @@ __all__ = [
     "catalog_reservations",
     "catalog_tags",
     "description_entities",
+    "execution_deletions",
     "execution_tags",
     "executions",
     "external_resources",
@@ -47,6 +48,7 @@ __all__ = [
     "node_executions",
     "projects",
     "quotas",
+    "retention_policies",
     "signals",
     "task_executions",
     "tasks",

@@ -113,6 +113,12 @@ executions = Table(
         sqlite_where=text("parent_execution_id IS NOT NULL"),
         postgresql_where=text("parent_execution_id IS NOT NULL"),
     ),
+    Index(
+        "executions_of_source",
+        "source_execution_id",
+        sqlite_where=text("source_execution_id IS NOT NULL"),
+        postgresql_where=text("source_execution_id IS NOT NULL"),
+    ),
     Index("executions_that_run", "plan_name_id", sqlite_where=text(RUNS), postgresql_where=text(RUNS)),
     Index("executions_that_wait", "plan_name_id", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
 )

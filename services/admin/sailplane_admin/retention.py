@@ -1,0 +1,223 @@
+"""How long executions are kept: operators' policies, and the executions that are due by them.
+
+Only executions that no node has started are looked for; `deletions` says what goes with each, and what keeps it.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sailplane_core import retention as rules
+from sailplane_core.errors import NotFound
+from sailplane_core.ids import ExecutionId
+from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
+from sailplane_protos.governance import retention_pb2 as pb
+from sailplane_runtime.store.port import Transaction
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, insert, or_, select, update
+
+from . import deletions, projects, tables
+from .keyset import Order
+from .paging import PAGE_ROWS_MAX, PageRequest, asked_bytes, page_key
+from .ports import AdminPorts
+
+LOOKED_AT_MAX = 1_000
+"""Executions that one preview or run looks at, so that either ends soon."""
+BEGUN_MAX = 100
+"""Deletions that one run begins."""
+FIRST_MAX = 20
+"""Names that a preview gives."""
+
+_POLICIES, _EXECUTIONS = tables.retention_policies.c, tables.executions.c
+_KEY = ("project", "domain", "phase")
+_IS_IT = tuple(_POLICIES[name] == bindparam(f"of_{name}") for name in _KEY)
+_GET = select(tables.retention_policies).where(*_IS_IT)
+_UPDATE = update(tables.retention_policies).where(*_IS_IT)
+_DELETE = delete(tables.retention_policies).where(*_IS_IT)
+_INSERT = insert(tables.retention_policies)
+_NEWEST_FIRST = Order([_EXECUTIONS.execution_created_at_us, _EXECUTIONS.id], is_descending=True)
+"""What relaunches or recovers another one is newer, and so goes first."""
+
+
+# Policies
+
+
+async def set_policy(ports: AdminPorts, request: pb.SetRetentionPolicyRequest) -> pb.SetRetentionPolicyResponse:
+    """Replace the policy of a project, domain and phase."""
+    policy = request.policy
+    rules.check_policy(policy)
+    values = {"age_s_max": policy.age_s_max, "executions_max": policy.executions_max}
+
+    def change(transaction: Transaction) -> None:
+        connection = transaction.connection
+        projects.require_known(connection, ports.settings, policy.project, policy.domain or None)
+        if not connection.execute(_UPDATE.values(**values), _key_of(policy)).rowcount:
+            key = {name: getattr(policy, name) for name in _KEY}
+            connection.execute(_INSERT, key | values)
+
+    await ports.store.write(change)
+    return pb.SetRetentionPolicyResponse()
+
+
+async def get_policy(ports: AdminPorts, request: pb.GetRetentionPolicyRequest) -> pb.GetRetentionPolicyResponse:
+    """A policy. Raises `NotFound`."""
+    row = await ports.store.read(lambda connection: connection.execute(_GET, _key_of(request)).mappings().one_or_none())
+    if row is None:
+        phase = ExecutionPhase(request.phase).name if request.phase in set(ExecutionPhase) else str(request.phase)
+        raise NotFound("retention policy", f"{request.project}/{request.domain}/{phase}")
+    return pb.GetRetentionPolicyResponse(policy=pb.RetentionPolicy(**row))
+
+
+async def list_policies(
+    ports: AdminPorts, request: pb.ListRetentionPoliciesRequest
+) -> pb.ListRetentionPoliciesResponse:
+    """A page of policies."""
+    order = Order([_POLICIES[name] for name in _KEY], is_descending=False)
+    asked = PageRequest(
+        min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX),
+        request.token,
+        asked_bytes("ListRetentionPolicies", request, ("limit", "token")),
+        await page_key(ports),
+    )
+    offset, last = asked.start(len(order.keys))
+    query = select(tables.retention_policies).order_by(*order.clauses()).limit(asked.rows_max).offset(offset)
+    if request.project:
+        query = query.where(_POLICIES.project == request.project)
+    if last:
+        query = query.where(order.after(last))
+    rows = await ports.store.read(lambda connection: connection.execute(query).mappings().all())
+    page = asked.page(rows, tuple(rows[-1][name] for name in _KEY) if rows else ())
+    return pb.ListRetentionPoliciesResponse(
+        policies=[pb.RetentionPolicy(**row) for row in page.rows], token=page.next_token
+    )
+
+
+async def delete_policy(
+    ports: AdminPorts, request: pb.DeleteRetentionPolicyRequest
+) -> pb.DeleteRetentionPolicyResponse:
+    """Take a policy away."""
+    rules.check_phase(request.phase)
+
+    def change(transaction: Transaction) -> None:
+        connection = transaction.connection
+        projects.require_known(connection, ports.settings, request.project, request.domain or None)
+        connection.execute(_DELETE, _key_of(request))
+
+    await ports.store.write(change)
+    return pb.DeleteRetentionPolicyResponse()
+
+
+def _key_of(named: Any) -> dict[str, Any]:
+    return {f"of_{name}": getattr(named, name) for name in _KEY}
+
+
+# What is due
+
+
+async def preview(ports: AdminPorts, request: pb.PreviewRetentionRequest) -> pb.PreviewRetentionResponse:
+    """What would be deleted of a project now."""
+
+    def query(connection: Connection) -> pb.PreviewRetentionResponse:
+        projects.require_known(connection, ports.settings, request.project, None)
+        reply = pb.PreviewRetentionResponse()
+        for looked_at, (root_id, id) in enumerate(_due(ports, connection, request.project)):
+            if looked_at == LOOKED_AT_MAX:
+                reply.is_more = True
+                break
+            if deletions.may_go(connection, root_id):
+                reply.executions += deletions.count(connection, root_id)
+                if len(reply.first) < FIRST_MAX:
+                    reply.first.append(id.to_message())
+        return reply
+
+    return await ports.store.read(query)
+
+
+async def run(ports: AdminPorts, request: pb.RunRetentionRequest) -> pb.RunRetentionResponse:
+    """Begin to delete what is due of a project, and go on with all that was begun."""
+    begun, is_more = await begin(ports, request.project)
+    deleted = await deletions.go_on(ports)
+    return pb.RunRetentionResponse(begun=begun, deleted=deleted, is_more=is_more)
+
+
+async def begin(ports: AdminPorts, project: str) -> tuple[int, bool]:
+    """Begin to delete some of what is due of a project: how many were begun, and whether there is more."""
+
+    def query(connection: Connection) -> tuple[list[int], bool]:
+        projects.require_known(connection, ports.settings, project, None)
+        found: list[int] = []
+        for root_id, _ in _due(ports, connection, project):
+            if len(found) == BEGUN_MAX:
+                return found, True
+            if deletions.may_go(connection, root_id):
+                found.append(root_id)
+        return found, False
+
+    root_ids, is_more = await ports.store.read(query)
+    begun = 0
+    for root_id in root_ids:
+        begun += await ports.store.write(lambda tx, root_id=root_id: deletions.begin(tx, root_id))
+    return begun, is_more
+
+
+async def projects_with_policies(ports: AdminPorts) -> Sequence[str]:
+    """Where something may be due."""
+    query = select(_POLICIES.project).distinct().order_by(_POLICIES.project)
+    return await ports.store.read(lambda connection: connection.scalars(query).all())
+
+
+def _due(ports: AdminPorts, connection: Connection, project: str) -> Iterator[tuple[int, ExecutionId]]:
+    """Every execution that its policy does not keep and that is not being deleted: its row and name."""
+    rows = connection.execute(select(tables.retention_policies).where(_POLICIES.project == project)).mappings()
+    policies = [pb.RetentionPolicy(**row) for row in rows]
+    for domain in ports.settings.domains:
+        for phase in sorted(EXECUTION_TERMINAL):
+            policy = rules.holding(policies, domain, phase)
+            if policy is not None:
+                yield from _due_by(ports, connection, policy, (project, domain, phase))
+
+
+def _due_by(
+    ports: AdminPorts, connection: Connection, policy: pb.RetentionPolicy, place: tuple[str, str, ExecutionPhase]
+) -> Iterator[tuple[int, ExecutionId]]:
+    project, domain, phase = place
+    there = (
+        _EXECUTIONS.execution_project == project,
+        _EXECUTIONS.execution_domain == domain,
+        _EXECUTIONS.phase == phase.name,
+        _EXECUTIONS.state.in_((0, 1)),  # so that the index by phase serves
+        _EXECUTIONS.parent_execution_id.is_(None),
+    )
+    limits: list[ColumnElement[bool]] = []
+    before = rules.too_old_before(policy, ports.clock.now())
+    if before is not None:
+        limits.append(_EXECUTIONS.execution_updated_at_us < tables.time_us(before))
+    if policy.executions_max:
+        newest = select(*_NEWEST_FIRST.keys).where(*there).order_by(*_NEWEST_FIRST.clauses())
+        last_kept = connection.execute(newest.limit(1).offset(policy.executions_max - 1)).one_or_none()
+        if last_kept is not None:
+            limits.append(_NEWEST_FIRST.after(tuple(last_kept)))
+    if not limits:
+        return
+    going = exists().where(tables.execution_deletions.c.execution_id == _EXECUTIONS.id)
+    due = select(_EXECUTIONS.id, _EXECUTIONS.execution_created_at_us, _EXECUTIONS.execution_name)
+    due = due.where(*there, or_(*limits), ~going).order_by(*_NEWEST_FIRST.clauses()).limit(LOOKED_AT_MAX)
+    page = connection.execute(due).all()
+    while page:
+        for row_id, _, name in page:
+            yield row_id, ExecutionId(project, domain, name)
+        last = (page[-1].execution_created_at_us, page[-1].id)
+        page = connection.execute(due.where(_NEWEST_FIRST.after(last))).all()
+
+
+# By itself
+
+
+async def keep(ports: AdminPorts) -> None:
+    """Delete what is due, for ever, beginning with what an earlier run has left."""
+    while True:
+        await deletions.finish(ports)
+        for project in await projects_with_policies(ports):
+            while (await begin(ports, project))[0]:
+                await deletions.finish(ports)  # also what these relaunch may go now
+        every = timedelta(seconds=ports.settings.retention_every_s)
+        await ports.clock.sleep_until(ports.clock.now() + every)
