@@ -1,6 +1,8 @@
 """Retention: what is due, what stays, and that what was begun is finished after a crash at any point."""
 
+import asyncio
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -348,3 +350,18 @@ async def run_in(ports: AdminPorts, project: str) -> None:
 
 async def test_going_on_with_nothing_does_nothing(ports: AdminPorts) -> None:
     assert await deletions.go_on(ports) == 0
+
+
+async def test_it_is_done_without_being_asked(admin: AdminPorts, clock: ManualClock) -> None:
+    await whole(admin)
+    begun = clock.now()
+    await keep(admin, age_s_max=DAY_S)
+    clock.advance(DAY_S - 60)
+    running = asyncio.create_task(retention.keep(admin))
+    async with asyncio.timeout(20):
+        while await names(admin):
+            await confirm(admin)
+            clock.advance(1)
+            await asyncio.sleep(0.001)
+    running.cancel()
+    assert clock.now() - begun > timedelta(seconds=DAY_S)

@@ -9,8 +9,9 @@ import pytest
 from sailplane_core.errors import Unavailable
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
-from sailplane_core.machine import GraphBuilt, LaunchFailed, LaunchPod, RemovePod, Started, TaskEnded
+from sailplane_core.machine import GraphBuilt, LaunchFailed, LaunchPod, PodRemoved, RemovePod, Started, TaskEnded
 from sailplane_core.phases import ExecutionPhase, NodePhase
+from sailplane_core.ports import Message
 from sailplane_propeller import records
 from sailplane_propeller.live import Live
 from sailplane_propeller.ports import AdminPort, PropellerPorts
@@ -372,4 +373,49 @@ async def test_events_lie_in_the_outbox_in_the_same_commit(ports: PropellerPorts
     assert ExecutionId.of(batch.execution_id) == X
     assert batch.events[0].workflow.phase == ExecutionPhase.RUNNING
     assert message.id == f"{X}@1"
+    intake.cancel()
+
+
+def forget_message(id: ExecutionId = X) -> Message:
+    """Admin's order to forget."""
+    order = queue_pb2.ExecutionCommand(execution_id=id.to_message(), forget=queue_pb2.Forget())
+    return Message(EXECUTIONS_TOPIC, str(id), f"forget:{id}", order.SerializeToString())
+
+
+async def is_stored(ports: PropellerPorts) -> bool:
+    found = await ports.store.read(lambda connection: records.load(connection, X, "file:///blobs"))
+    return found is not None
+
+
+async def test_what_has_ended_is_forgotten_when_admin_says_so(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    await ports.queue.publish([forget_message()])
+    told = [*await anext(confirmations), *await anext(confirmations)]
+    assert told == [f"start:{X}", f"forget:{X}"]
+    assert (await stored(ports)).state.nodes  # it has not ended
+    await ports.queue.publish([abort_message()])
+    assert list(await anext(confirmations)) == [f"abort:{X}"]
+    running.worker.post(X, PodRemoved("a", 0))
+    async with asyncio.timeout(5):
+        while not (await stored(ports)).state.header.is_terminal:
+            await asyncio.sleep(0.001)
+    for _ in range(2):  # the second finds nothing
+        await ports.queue.publish([forget_message()])
+        assert list(await anext(confirmations)) == [f"forget:{X}"]
+        assert not await is_stored(ports)
+    intake.cancel()
+
+
+async def test_what_takes_a_forgotten_name_starts_afresh(ports: PropellerPorts) -> None:
+    running = engine(ports)
+    confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
+    intake = asyncio.create_task(running.worker.run())
+    for message in (abort_message(), forget_message(), start_message()):
+        await ports.queue.publish([message])
+        await anext(confirmations)
+    await until(lambda: running.handed == [("x", LaunchPod("a", 0))])
     intake.cancel()
