@@ -3,8 +3,10 @@
 Only executions that no node has started are looked for; `deletions` says what goes with each, and what keeps it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sailplane_core import retention as rules
@@ -13,17 +15,20 @@ from sailplane_core.ids import ExecutionId
 from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
 from sailplane_protos.governance import retention_pb2 as pb
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, insert, or_, select, update
 
 from . import deletions, projects, tables
+from .execution_rows import EXECUTION_COLUMNS
 from .keyset import Order
 from .paging import PAGE_ROWS_MAX, PageRequest, asked_bytes, page_key
 from .ports import AdminPorts
 
 LOOKED_AT_MAX = 1_000
-"""Executions that one preview or run looks at, so that either ends soon."""
+"""Executions that one preview looks at, and at most a page more, so that it ends soon."""
+PAGE_MAX = 50
+"""Executions that are looked at in one query: some milliseconds, in which nobody else reads."""
 BEGUN_MAX = 100
-"""Deletions that one run begins."""
+"""Deletions that one run begins, and at most a page more."""
 FIRST_MAX = 20
 """Names that a preview gives."""
 
@@ -115,48 +120,42 @@ def _key_of(named: Any) -> dict[str, Any]:
 
 async def preview(ports: AdminPorts, request: pb.PreviewRetentionRequest) -> pb.PreviewRetentionResponse:
     """What would be deleted of a project now."""
-
-    def query(connection: Connection) -> pb.PreviewRetentionResponse:
-        projects.require_known(connection, ports.settings, request.project, None)
-        reply = pb.PreviewRetentionResponse()
-        for looked_at, (root_id, id) in enumerate(_due(ports, connection, request.project)):
-            if looked_at == LOOKED_AT_MAX:
-                reply.is_more = True
-                break
-            if deletions.may_go(connection, root_id):
-                reply.executions += deletions.count(connection, root_id)
-                if len(reply.first) < FIRST_MAX:
-                    reply.first.append(id.to_message())
-        return reply
-
-    return await ports.store.read(query)
+    await _require_known(ports, request.project)
+    reply, looked_at = pb.PreviewRetentionResponse(), 0
+    async for page in _due(ports, request.project):
+        if looked_at >= LOOKED_AT_MAX:
+            reply.is_more = True
+            break
+        looked_at += len(page)
+        for due in page:
+            reply.executions += due.going
+            if due.going and len(reply.first) < FIRST_MAX:
+                reply.first.append(due.id.to_message())
+    return reply
 
 
 async def run(ports: AdminPorts, request: pb.RunRetentionRequest) -> pb.RunRetentionResponse:
     """Begin to delete what is due of a project, and go on with all that was begun."""
+    await _require_known(ports, request.project)
     begun, is_more = await begin(ports, request.project)
     deleted = await deletions.go_on(ports)
     return pb.RunRetentionResponse(begun=begun, deleted=deleted, is_more=is_more)
 
 
 async def begin(ports: AdminPorts, project: str) -> tuple[int, bool]:
-    """Begin to delete some of what is due of a project: how many were begun, and whether there is more."""
-
-    def query(connection: Connection) -> tuple[list[int], bool]:
-        projects.require_known(connection, ports.settings, project, None)
-        found: list[int] = []
-        for root_id, _ in _due(ports, connection, project):
-            if len(found) == BEGUN_MAX:
-                return found, True
-            if deletions.may_go(connection, root_id):
-                found.append(root_id)
-        return found, False
-
-    root_ids, is_more = await ports.store.read(query)
+    """Begin to delete some of what is due of a project: how many were begun, and whether there may be more."""
     begun = 0
-    for root_id in root_ids:
-        begun += await ports.store.write(lambda tx, root_id=root_id: deletions.begin(tx, root_id))
-    return begun, is_more
+    async for page in _due(ports, project):
+        if begun >= BEGUN_MAX:
+            return begun, True
+        for due in page:
+            if due.going:
+                begun += await ports.store.write(lambda tx, root_id=due.row_id: deletions.begin(tx, root_id))
+    return begun, False
+
+
+async def _require_known(ports: AdminPorts, project: str) -> None:
+    await ports.store.read(lambda connection: projects.require_known(connection, ports.settings, project, None))
 
 
 async def projects_with_policies(ports: AdminPorts) -> Sequence[str]:
@@ -165,20 +164,39 @@ async def projects_with_policies(ports: AdminPorts) -> Sequence[str]:
     return await ports.store.read(lambda connection: connection.scalars(query).all())
 
 
-def _due(ports: AdminPorts, connection: Connection, project: str) -> Iterator[tuple[int, ExecutionId]]:
-    """Every execution that its policy does not keep and that is not being deleted: its row and name."""
-    rows = connection.execute(select(tables.retention_policies).where(_POLICIES.project == project)).mappings()
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An execution that its policy does not keep. `going` counts what goes with it, itself included; 0 if it may not.
+
+    `created_at_us` and `row_id` are its place in the order in which they are looked for.
+    """
+
+    created_at_us: int
+    row_id: int
+    id: ExecutionId
+    going: int
+
+
+async def _due(ports: AdminPorts, project: str) -> AsyncIterator[list[Due]]:
+    """What is due of a project and not yet being deleted, in pages."""
+    query = select(tables.retention_policies).where(_POLICIES.project == project)
+    rows = await ports.store.read(lambda connection: connection.execute(query).mappings().all())
     policies = [pb.RetentionPolicy(**row) for row in rows]
     for domain in ports.settings.domains:
         for phase in sorted(EXECUTION_TERMINAL):
             policy = rules.holding(policies, domain, phase)
-            if policy is not None:
-                yield from _due_by(ports, connection, policy, (project, domain, phase))
+            due = None if policy is None else await _query(ports, policy, (project, domain, phase))
+            page = [] if due is None else await ports.store.read(partial(_page, due))
+            while due is not None and page:
+                yield page
+                after = _NEWEST_FIRST.after((page[-1].created_at_us, page[-1].row_id))
+                page = await ports.store.read(partial(_page, due.where(after)))
 
 
-def _due_by(
-    ports: AdminPorts, connection: Connection, policy: pb.RetentionPolicy, place: tuple[str, str, ExecutionPhase]
-) -> Iterator[tuple[int, ExecutionId]]:
+async def _query(
+    ports: AdminPorts, policy: pb.RetentionPolicy, place: tuple[str, str, ExecutionPhase]
+) -> "Select[int, int, str, str, str] | None":
+    """Asks for a page of what is due of a domain and phase; None if nothing is."""
     project, domain, phase = place
     there = (
         _EXECUTIONS.execution_project == project,
@@ -193,20 +211,24 @@ def _due_by(
         limits.append(_EXECUTIONS.execution_updated_at_us < tables.time_us(before))
     if policy.executions_max:
         newest = select(*_NEWEST_FIRST.keys).where(*there).order_by(*_NEWEST_FIRST.clauses())
-        last_kept = connection.execute(newest.limit(1).offset(policy.executions_max - 1)).one_or_none()
+        last = newest.limit(1).offset(policy.executions_max - 1)
+        last_kept = await ports.store.read(lambda connection: connection.execute(last).one_or_none())
         if last_kept is not None:
             limits.append(_NEWEST_FIRST.after(tuple(last_kept)))
     if not limits:
-        return
+        return None
+    names = (_EXECUTIONS[name] for name in EXECUTION_COLUMNS)
+    due = select(_EXECUTIONS.execution_created_at_us, _EXECUTIONS.id, *names)
     going = exists().where(tables.execution_deletions.c.execution_id == _EXECUTIONS.id)
-    due = select(_EXECUTIONS.id, _EXECUTIONS.execution_created_at_us, _EXECUTIONS.execution_name)
-    due = due.where(*there, or_(*limits), ~going).order_by(*_NEWEST_FIRST.clauses()).limit(LOOKED_AT_MAX)
-    page = connection.execute(due).all()
-    while page:
-        for row_id, _, name in page:
-            yield row_id, ExecutionId(project, domain, name)
-        last = (page[-1].execution_created_at_us, page[-1].id)
-        page = connection.execute(due.where(_NEWEST_FIRST.after(last))).all()
+    return due.where(*there, or_(*limits), ~going).order_by(*_NEWEST_FIRST.clauses()).limit(PAGE_MAX)
+
+
+def _page(due: "Select[int, int, str, str, str]", connection: Connection) -> list[Due]:
+    found: list[Due] = []
+    for created_at_us, row_id, *names in connection.execute(due).all():
+        going = deletions.count(connection, row_id) if deletions.may_go(connection, row_id) else 0
+        found.append(Due(created_at_us, row_id, ExecutionId(*names), going))
+    return found
 
 
 # By itself
