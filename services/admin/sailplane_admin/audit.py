@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from . import tables
 from .keyset import Order
-from .paging import PAGE_ROWS_MAX, PageRequest, asked_bytes, page_key
+from .paging import page_request, read_page
 from .ports import AdminPorts
 
 WRITE_DELAY_S = 0.5
@@ -28,7 +28,6 @@ _TEXT_CHARS_MAX = 255
 _EVENTS = tables.audit_events.c
 _INSERT = insert(tables.audit_events)
 _FILTERS = ("project", "domain", "principal", "rpc", "code")
-_MICROSECOND = timedelta(microseconds=1)
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +55,7 @@ class Audit:
         log.info("audit", **facts, ms=round(duration_s * 1000, 2))
         times = {
             "occurred_at_us": tables.time_us(self._ports.clock.now()),
-            "duration_us": timedelta(seconds=duration_s) // _MICROSECOND,
+            "duration_us": tables.duration_us(timedelta(seconds=duration_s)),
         }
         self._waiting.append(facts | times)
         self._told.set()
@@ -94,29 +93,22 @@ class Audit:
 async def list_events(ports: AdminPorts, request: pb.ListAuditEventsRequest) -> pb.ListAuditEventsResponse:
     """A page of calls, the latest first."""
     order = Order([_EVENTS.id], is_descending=True)
-    asked = PageRequest(
-        min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX),
-        request.token,
-        asked_bytes("ListAuditEvents", request, ("limit", "token")),
-        await page_key(ports),
+    asked = await page_request(ports, "ListAuditEvents", request, zero_is_all=True)
+    query = select(tables.audit_events).where(
+        *(_EVENTS[name] == getattr(request, name) for name in _FILTERS if getattr(request, name))
     )
-    offset, last = asked.start(len(order.keys))
-    query = select(tables.audit_events).order_by(*order.clauses()).limit(asked.rows_max).offset(offset)
-    query = query.where(*(_EVENTS[name] == getattr(request, name) for name in _FILTERS if getattr(request, name)))
     if request.HasField("since"):
         query = query.where(_EVENTS.occurred_at_us >= tables.time_us(request.since))
     if request.HasField("until"):
         query = query.where(_EVENTS.occurred_at_us < tables.time_us(request.until))
-    if last:
-        query = query.where(order.after(last))
-    rows = await ports.store.read(lambda connection: connection.execute(query).mappings().all())
-    page = asked.page(rows, (rows[-1]["id"],) if rows else ())
-    return pb.ListAuditEventsResponse(events=[_event(dict(row)) for row in page.rows], token=page.next_token)
+    page = await ports.store.read(lambda connection: read_page(connection, query, order, asked))
+    events = [_event(dict(row._mapping)) for row in page.rows]
+    return pb.ListAuditEventsResponse(events=events, token=page.next_token)
 
 
 def _event(row: dict[str, Any]) -> pb.AuditEvent:
     del row["id"]
-    duration = row.pop("duration_us") * _MICROSECOND
+    duration = tables.duration_of(row.pop("duration_us"))
     event = pb.AuditEvent(occurred_at=tables.timestamp_of(row.pop("occurred_at_us")), **row)
     event.duration.FromTimedelta(duration)
     return event

@@ -1,17 +1,15 @@
 """Lists of artifacts and datasets, filtered and in pages."""
 
-from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 from sailplane_core.errors import InvalidRequest
 from sailplane_protos.datacatalog import datacatalog_pb2 as pb
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from . import tables
 from .catalog import add_data, artifact_message, check_dataset_id, dataset_message, find_dataset
 from .keyset import Order
-from .paging import Page, PageRequest, asked_bytes, page_key
+from .paging import PageRequest, asked_bytes, page_key, read_page
 from .ports import AdminPorts
 
 ROWS_MAX = 50
@@ -35,7 +33,8 @@ async def list_artifacts(ports: AdminPorts, request: pb.ListArtifactsRequest) ->
         )
         # Partitions are kept in the message: such filters are rare, and a dataset's artifacts few.
         keep = (lambda row: partitions <= _partitions_of(row)) if partitions else None
-        page = _page(connection, statement, tables.catalog_artifacts, request.pagination, asked, keep)
+        order = _order(tables.catalog_artifacts, request.pagination)
+        page = read_page(connection, statement, order, asked, keep=keep)
         return [(artifact_message(connection, dataset, row), row) for row in page.rows], page.next_token
 
     found, next_token = await ports.store.read(query)
@@ -48,9 +47,8 @@ async def list_datasets(ports: AdminPorts, request: pb.ListDatasetsRequest) -> p
     """All datasets that the filters let through."""
     asked = await _page_request(ports, "ListDatasets", request)
     statement = select(tables.catalog_datasets).where(*_dataset_conditions(request.filter))
-    page = await ports.store.read(
-        lambda connection: _page(connection, statement, tables.catalog_datasets, request.pagination, asked)
-    )
+    order = _order(tables.catalog_datasets, request.pagination)
+    page = await ports.store.read(lambda connection: read_page(connection, statement, order, asked))
     return pb.ListDatasetsResponse(datasets=map(dataset_message, page.rows), next_token=page.next_token)
 
 
@@ -69,25 +67,8 @@ async def _page_request(
     return PageRequest(pagination.limit or ROWS_MAX, pagination.token, asked, await page_key(ports))
 
 
-def _page(
-    connection: Connection,
-    statement: Select[Any],
-    table: Table,
-    pagination: pb.PaginationOptions,
-    asked: PageRequest,
-    keep: Callable[[Row[Any]], bool] | None = None,
-) -> Page[Row[Any]]:
-    """The page of the rows of `table` that `keep` lets through."""
-    order = Order([table.c.created_at_us, table.c.id], pagination.sortOrder == pb.PaginationOptions.DESCENDING)
-    offset, last = asked.start(len(order.keys))
-    statement = statement.order_by(*order.clauses())
-    if last:
-        statement = statement.where(order.after(last))
-    if keep is None:
-        rows = connection.execute(statement.offset(offset).limit(asked.rows_max)).all()
-    else:
-        rows = list(islice(filter(keep, connection.execute(statement)), offset, offset + asked.rows_max))
-    return asked.page(rows, (rows[-1].created_at_us, rows[-1].id) if rows else ())
+def _order(table: Table, pagination: pb.PaginationOptions) -> Order:
+    return Order([table.c.created_at_us, table.c.id], pagination.sortOrder == pb.PaginationOptions.DESCENDING)
 
 
 def _artifact_conditions(dataset_id: int, filters: pb.FilterExpression) -> list[ColumnElement[bool]]:

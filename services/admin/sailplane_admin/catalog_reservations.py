@@ -25,7 +25,6 @@ LAPSED_PER_NEW = 10
 """Each new reservation clears away so many that have lapsed and that nobody has asked for again."""
 
 _RESERVATIONS = tables.catalog_reservations.c
-_MICROSECOND = timedelta(microseconds=1)
 _KEY = ("project", "domain", "name", "version", "tag_name")
 _FIND = select(tables.catalog_reservations).where(*(_RESERVATIONS[name] == bindparam(name) for name in _KEY))
 _TAKE = (
@@ -74,7 +73,7 @@ async def take(ports: AdminPorts, key: Mapping[str, str], owner_id: str, asked: 
     mine = Held(owner_id, heartbeat, now + HEARTBEATS_OF_GRACE * heartbeat)
     row_of_mine = {
         "owner_id": owner_id,
-        "heartbeat_us": heartbeat // _MICROSECOND,
+        "heartbeat_us": tables.duration_us(heartbeat),
         "expires_at_us": tables.time_us(mine.expires_at),
     }
 
@@ -89,7 +88,7 @@ async def take(ports: AdminPorts, key: Mapping[str, str], owner_id: str, asked: 
         if taken.rowcount:
             return mine
         expires_at = tables.timestamp_of(row.expires_at_us).ToDatetime(UTC)
-        return Held(row.owner_id, row.heartbeat_us * _MICROSECOND, expires_at)
+        return Held(row.owner_id, tables.duration_of(row.heartbeat_us), expires_at)
 
     return await ports.store.write(change)
 

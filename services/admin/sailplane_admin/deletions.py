@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from sailplane_core.errors import NotFound
 from sailplane_core.ids import ExecutionId
+from sailplane_core.layout import admin_key, engine_key, raw_key
 from sailplane_core.phases import EXECUTION_TERMINAL
 from sailplane_protos.admin import task_pb2
 from sailplane_runtime.store.port import Transaction
@@ -220,8 +221,8 @@ def _tell(transaction: Transaction, root_id: int, members: Sequence[Member]) -> 
 
 async def _delete(ports: AdminPorts, member: Member, *, keeps_outputs: bool) -> bool:
     """Delete an execution; False when propeller has still to confirm an order, and its row stays for now."""
-    outputs = () if keeps_outputs else (f"metadata/propeller/{member.id}", f"data/{member.id}")
-    for key in (f"metadata/{member.id}", *outputs):
+    outputs = () if keeps_outputs else (engine_key(member.id), raw_key(member.id))
+    for key in (admin_key(member.id), *outputs):
         async for blob in ports.blobs.list(ports.blobs.uri(key)):
             await ports.blobs.delete(blob.uri)
     for statement in (_SOME_RESOURCES, _SOME_TASKS, _SOME_NODES):

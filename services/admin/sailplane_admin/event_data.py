@@ -9,6 +9,7 @@ from typing import Any
 
 from sailplane_core.errors import LimitReached
 from sailplane_core.ids import ExecutionId
+from sailplane_core.layout import admin_key
 from sailplane_protos.event import event_pb2
 
 from .ports import AdminPorts
@@ -32,6 +33,6 @@ async def store_inline(ports: AdminPorts, id: ExecutionId, event: Event) -> None
             raise LimitReached(f"{field} of {values.ByteSize()} bytes, of at most {limit} in an event")
     for field, values in inline:
         data = values.SerializeToString(deterministic=True)
-        uri = ports.blobs.uri(f"metadata/{id}/events/{hashlib.sha256(data).hexdigest()}.pb")
+        uri = ports.blobs.uri(f"{admin_key(id)}/events/{hashlib.sha256(data).hexdigest()}.pb")
         await ports.blobs.put(uri, data)
         setattr(event, _URIS[field], uri)  # the same oneof, so that the data goes

@@ -16,6 +16,7 @@ from sailplane_core.attributes import Place
 from sailplane_core.errors import AlreadyExists, ConcurrencyLimitReached, InvalidRequest, InvariantBroken, NotFound
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import EntityId, ExecutionId, ResourceType
+from sailplane_core.layout import admin_key, raw_key
 from sailplane_core.phases import ExecutionPhase
 from sailplane_protos.admin import execution_pb2, launch_plan_pb2, matchable_resource_pb2
 from sailplane_protos.core import identifier_pb2, literals_pb2
@@ -239,7 +240,7 @@ async def _start(
         inputs_uri if settled.inputs == settled.user_inputs else await _put(ports, id, settled.user_inputs)
     )
     row = _row(id, settled) | around.references | {"inputs_uri": inputs_uri, "user_inputs_uri": user_inputs_uri}
-    raw_prefix = settled.config.raw_output_prefix or ports.blobs.uri(f"data/{id}")
+    raw_prefix = settled.config.raw_output_prefix or ports.blobs.uri(raw_key(id))
     recovered = origin.source if origin.recovers else None
     metadata = settled.spec.metadata
     order = execution_orders.start(id, plan, settled, inputs_uri, raw_prefix, recovered)
@@ -279,7 +280,7 @@ async def _put(ports: AdminPorts, id: ExecutionId, values: literals_pb2.LiteralM
     if not values.literals:
         return ""
     data = values.SerializeToString(deterministic=True)
-    uri = ports.blobs.uri(f"metadata/{id}/inputs-{hashlib.sha256(data).hexdigest()[:16]}.pb")
+    uri = ports.blobs.uri(f"{admin_key(id)}/inputs-{hashlib.sha256(data).hexdigest()[:16]}.pb")
     await ports.blobs.put(uri, data)
     return uri
 

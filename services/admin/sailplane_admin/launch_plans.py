@@ -129,11 +129,11 @@ async def update_state(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanUpd
         if request.state == launch_plan_pb2.ACTIVE:
             scope = {"project": id.project, "domain": id.domain, "name": id.name}
             for active in connection.execute(_ACTIVE, scope).all():
-                schedules_before += active.schedule_type != "NONE"
+                schedules_before += active.schedule_type != schedules.NONE
                 if active.id != chosen.id:
                     _set_state(transaction, active.id, active.plan, launch_plan_pb2.INACTIVE, now_us)
         _set_state(transaction, chosen.id, chosen.plan, request.state, now_us)
-        if request.state == launch_plan_pb2.ACTIVE and chosen.schedule_type != "NONE" and not schedules_before:
+        if request.state == launch_plan_pb2.ACTIVE and chosen.schedule_type != schedules.NONE and not schedules_before:
             quotas.check_schedules(transaction, id.project, id.domain)
 
     now_us = tables.time_us(ports.clock.now())

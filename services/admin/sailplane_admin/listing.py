@@ -37,7 +37,7 @@ from sqlalchemy import (
 
 from .keyset import Order
 from .paging import Page, PageRequest
-from .tables import time_us
+from .tables import duration_us, time_us
 
 Fields = Mapping[str, ColumnElement[Any]]
 """By the name on the wire, the column. A time in microseconds since the epoch, a duration in microseconds."""
@@ -51,8 +51,6 @@ SORTED_CHARS_MAX = 255
 NO_NUMBER: ColumnElement[Any] = cast(null(), BigInteger)
 """A field of Flyte's that never has a value here: a number or a time."""
 NO_TEXT: ColumnElement[Any] = cast(null(), String)
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +192,7 @@ def _stored(value: Value) -> str | int:
     if isinstance(value, datetime):
         return time_us(value)
     if isinstance(value, timedelta):
-        return value // _MICROSECOND
+        return duration_us(value)
     return value
 
 

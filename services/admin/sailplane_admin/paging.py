@@ -1,8 +1,9 @@
 """Pages: how many rows, from where on, and the token of the next page."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -11,9 +12,10 @@ from sailplane_core.errors import InvalidRequest
 from sailplane_core.page_tokens import KeyValue
 from sailplane_protos.admin import common_pb2
 from sailplane_runtime.store.port import Transaction
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select
 
 from . import tables
+from .keyset import Order
 from .ports import AdminPorts
 from .registration import write_once
 
@@ -67,7 +69,7 @@ class PageRequest:
 
 
 async def page_request(ports: AdminPorts, method: str, request: Any, *, zero_is_all: bool = False) -> PageRequest:
-    """What `request`, of the RPC `method`, says of its page in `limit`, `token` and `sort_by`.
+    """What `request`, of the RPC `method`, says of its page in `limit`, `token` and, if it has that, `sort_by`.
 
     Raises `InvalidRequest` for a limit of 0, unless with `zero_is_all` it means as many as a page may have.
     """
@@ -75,7 +77,28 @@ async def page_request(ports: AdminPorts, method: str, request: Any, *, zero_is_
         raise InvalidRequest.invalid("limit", "must be at least 1")
     rows_max = min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX)
     asked = asked_bytes(method, request, ("limit", "token"))
-    return PageRequest(rows_max, request.token, asked, await page_key(ports), request.sort_by)
+    sort_by = request.sort_by if "sort_by" in request.DESCRIPTOR.fields_by_name else None
+    return PageRequest(rows_max, request.token, asked, await page_key(ports), sort_by)
+
+
+def read_page(
+    connection: Connection,
+    statement: Select[Any],
+    order: Order,
+    asked: PageRequest,
+    *,
+    keep: Callable[[Row[Any]], bool] | None = None,
+) -> Page[Row[Any]]:
+    """The page of the rows of `statement` that `keep` lets through. The keys of `order` are among its columns."""
+    offset, last = asked.start(len(order.keys))
+    statement = statement.order_by(*order.clauses())
+    if last:
+        statement = statement.where(order.after(last))
+    if keep is None:
+        rows = connection.execute(statement.offset(offset).limit(asked.rows_max)).all()
+    else:
+        rows = list(islice(filter(keep, connection.execute(statement)), offset, offset + asked.rows_max))
+    return asked.page(rows, [rows[-1]._mapping[key] for key in order.keys] if rows else ())
 
 
 def asked_bytes(method: str, request: Message, of_page: Sequence[str]) -> bytes:

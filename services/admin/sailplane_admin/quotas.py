@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from sailplane_core import quotas as rules
 from sailplane_core.errors import LimitReached
 from sailplane_core.ids import ExecutionId
-from sailplane_protos.admin import launch_plan_pb2
+from sailplane_protos.admin import execution_pb2, launch_plan_pb2
 from sailplane_protos.governance import quotas_pb2 as pb
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, text, update
 
-from . import projects, tables
+from . import projects, schedules, tables
 from .keyset import Order
-from .paging import PAGE_ROWS_MAX, PageRequest, asked_bytes, page_key
+from .paging import page_request, read_page
 from .ports import AdminPorts
 
 _NAMES = ("running_executions_max", "executions_per_minute_max", "active_schedules_max")
@@ -38,7 +38,7 @@ _RECENT = (
     .where(
         *_EXECUTIONS_THERE,
         _EXECUTIONS.parent_execution_id.is_(None),
-        _EXECUTIONS.state.in_((0, 1)),  # so that the index by age serves
+        _EXECUTIONS.state.in_(execution_pb2.ExecutionState.values()),  # so that the index by age serves
         _EXECUTIONS.execution_created_at_us > bindparam("since_us"),
     )
 )
@@ -49,7 +49,7 @@ _SCHEDULES = (
         _PLANS.project == bindparam("of_project"),
         _PLANS.domain == bindparam("of_domain"),
         _PLANS.state == launch_plan_pb2.ACTIVE,
-        _PLANS.schedule_type != "NONE",
+        _PLANS.schedule_type != schedules.NONE,
     )
 )
 
@@ -95,21 +95,12 @@ async def get_quotas(ports: AdminPorts, request: pb.GetQuotasRequest) -> pb.GetQ
 async def list_quotas(ports: AdminPorts, request: pb.ListQuotasRequest) -> pb.ListQuotasResponse:
     """A page of the domains that have quotas."""
     order = Order([_QUOTAS.project, _QUOTAS.domain], is_descending=False)
-    asked = PageRequest(
-        min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX),
-        request.token,
-        asked_bytes("ListQuotas", request, ("limit", "token")),
-        await page_key(ports),
-    )
-    offset, last = asked.start(len(order.keys))
-    query = select(tables.quotas).order_by(*order.clauses()).limit(asked.rows_max).offset(offset)
+    asked = await page_request(ports, "ListQuotas", request, zero_is_all=True)
+    query = select(tables.quotas)
     if request.project:
         query = query.where(_QUOTAS.project == request.project)
-    if last:
-        query = query.where(order.after(last))
-    rows = await ports.store.read(lambda connection: connection.execute(query).mappings().all())
-    page = asked.page(rows, (rows[-1]["project"], rows[-1]["domain"]) if rows else ())
-    return pb.ListQuotasResponse(quotas=[pb.Quotas(**row) for row in page.rows], token=page.next_token)
+    page = await ports.store.read(lambda connection: read_page(connection, query, order, asked))
+    return pb.ListQuotasResponse(quotas=[pb.Quotas(**row._mapping) for row in page.rows], token=page.next_token)
 
 
 async def delete_quotas(ports: AdminPorts, request: pb.DeleteQuotasRequest) -> pb.DeleteQuotasResponse:

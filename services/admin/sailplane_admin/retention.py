@@ -13,6 +13,7 @@ from sailplane_core import retention as rules
 from sailplane_core.errors import NotFound
 from sailplane_core.ids import ExecutionId
 from sailplane_core.phases import EXECUTION_TERMINAL, ExecutionPhase
+from sailplane_protos.admin import execution_pb2
 from sailplane_protos.governance import retention_pb2 as pb
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, insert, or_, select, update
@@ -20,7 +21,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exi
 from . import deletions, projects, tables
 from .execution_rows import EXECUTION_COLUMNS
 from .keyset import Order
-from .paging import PAGE_ROWS_MAX, PageRequest, asked_bytes, page_key
+from .paging import page_request, read_page
 from .ports import AdminPorts
 
 LOOKED_AT_MAX = 1_000
@@ -77,22 +78,13 @@ async def list_policies(
 ) -> pb.ListRetentionPoliciesResponse:
     """A page of policies."""
     order = Order([_POLICIES[name] for name in _KEY], is_descending=False)
-    asked = PageRequest(
-        min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX),
-        request.token,
-        asked_bytes("ListRetentionPolicies", request, ("limit", "token")),
-        await page_key(ports),
-    )
-    offset, last = asked.start(len(order.keys))
-    query = select(tables.retention_policies).order_by(*order.clauses()).limit(asked.rows_max).offset(offset)
+    asked = await page_request(ports, "ListRetentionPolicies", request, zero_is_all=True)
+    query = select(tables.retention_policies)
     if request.project:
         query = query.where(_POLICIES.project == request.project)
-    if last:
-        query = query.where(order.after(last))
-    rows = await ports.store.read(lambda connection: connection.execute(query).mappings().all())
-    page = asked.page(rows, tuple(rows[-1][name] for name in _KEY) if rows else ())
+    page = await ports.store.read(lambda connection: read_page(connection, query, order, asked))
     return pb.ListRetentionPoliciesResponse(
-        policies=[pb.RetentionPolicy(**row) for row in page.rows], token=page.next_token
+        policies=[pb.RetentionPolicy(**row._mapping) for row in page.rows], token=page.next_token
     )
 
 
@@ -202,7 +194,7 @@ async def _query(
         _EXECUTIONS.execution_project == project,
         _EXECUTIONS.execution_domain == domain,
         _EXECUTIONS.phase == phase.name,
-        _EXECUTIONS.state.in_((0, 1)),  # so that the index by phase serves
+        _EXECUTIONS.state.in_(execution_pb2.ExecutionState.values()),  # so that the index by phase serves
         _EXECUTIONS.parent_execution_id.is_(None),
     )
     limits: list[ColumnElement[bool]] = []

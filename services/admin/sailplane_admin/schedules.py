@@ -9,7 +9,9 @@ from sailplane_protos.scheduler import queue_pb2
 
 TOPIC = "schedules"
 
-_TYPES = {None: "NONE", "rate": "RATE", "cron_expression": "CRON", "cron_schedule": "CRON"}
+NONE = "NONE"
+"""The type of a launch plan without a schedule."""
+_TYPES = {None: NONE, "rate": "RATE", "cron_expression": "CRON", "cron_schedule": "CRON"}
 
 
 def type_of(plan: launch_plan_pb2.LaunchPlan) -> str:

@@ -1,7 +1,8 @@
 """Where an execution's files lie in the blob store: every path is a function of names, so a restart finds them.
 
 Top-level nodes lie where Flyte puts them, except that project, domain and execution are separate path segments:
-joined by dashes, two executions could share one path. Nodes inside a sub-workflow lie under their unique id.
+joined by dashes, two executions could share one path. Nodes inside a sub-workflow lie under their unique id. What admin
+and the engine write is apart, whatever a project is called.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,21 @@ DYNAMIC_CLOSURE = "dynamic_compiled.pb"
 DECK = "deck.html"
 
 
+def admin_key(execution: ExecutionId) -> str:
+    """Everything that admin writes for an execution is below this key of the blob store."""
+    return f"metadata/admin/{execution}"
+
+
+def engine_key(execution: ExecutionId) -> str:
+    """Everything that the engine writes for an execution, the results that tasks tell it included, is below this."""
+    return f"metadata/propeller/{execution}"
+
+
+def raw_key(execution: ExecutionId) -> str:
+    """Where an execution's raw output goes unless somebody has chosen another prefix."""
+    return f"data/{execution}"
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The paths of one execution. `root_uri` is the blob store's root, `raw_prefix` where user data goes."""
@@ -27,7 +43,7 @@ class Layout:
     @property
     def execution_uri(self) -> str:
         """Everything that the engine writes for this execution is below this prefix."""
-        return f"{self.root_uri}/metadata/propeller/{self.execution}"
+        return f"{self.root_uri}/{engine_key(self.execution)}"
 
     def inputs_uri(self, node_id: str) -> str:
         """The node's resolved inputs, a `core.LiteralMap`; the same for all its attempts."""

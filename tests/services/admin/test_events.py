@@ -206,7 +206,7 @@ async def test_too_much_data_within_an_event_is_refused_and_not_stored(admin: Ad
     event = requests.workflow_event(ExecutionPhase.SUCCEEDED, output_data=values)
     with pytest.raises(LimitReached, match="output_data"):
         await events.create_workflow_event(admin, event_requests.WorkflowExecutionEventRequest(event=event))
-    stored = [blob async for blob in admin.blobs.list(admin.blobs.uri(f"metadata/{requests.KEY}/events"))]
+    stored = [blob async for blob in admin.blobs.list(admin.blobs.uri(f"metadata/admin/{requests.KEY}/events"))]
     assert stored == []
 
 
@@ -215,7 +215,8 @@ async def test_an_event_of_no_execution_stores_nothing(admin: AdminPorts) -> Non
     event.id.execution_id.name = "ghost"
     with pytest.raises(NotFound):
         await events.create_node_event(admin, event_requests.NodeExecutionEventRequest(event=event))
-    assert [blob async for blob in admin.blobs.list(admin.blobs.uri("metadata/flytesnacks/development/ghost"))] == []
+    prefix = admin.blobs.uri("metadata/admin/flytesnacks/development/ghost")
+    assert [blob async for blob in admin.blobs.list(prefix)] == []
 
 
 async def test_an_execution_that_a_node_says_it_started_must_exist(admin: AdminPorts) -> None:

@@ -11,7 +11,7 @@ from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import GraphBuilt, LaunchFailed, LaunchPod, PodRemoved, RemovePod, Started, TaskEnded
 from sailplane_core.phases import ExecutionPhase, NodePhase
-from sailplane_core.ports import Message
+from sailplane_core.ports import Delivery, Message
 from sailplane_propeller import records
 from sailplane_propeller.live import Live
 from sailplane_propeller.ports import AdminPort, PropellerPorts
@@ -382,9 +382,9 @@ def forget_message(id: ExecutionId = X) -> Message:
     return Message(EXECUTIONS_TOPIC, str(id), f"forget:{id}", order.SerializeToString())
 
 
-async def is_stored(ports: PropellerPorts) -> bool:
+async def stored_phase(ports: PropellerPorts) -> ExecutionPhase | None:
     found = await ports.store.read(lambda connection: records.load(connection, X, "file:///blobs"))
-    return found is not None
+    return found and found.state.header.phase
 
 
 async def test_what_has_ended_is_forgotten_when_admin_says_so(ports: PropellerPorts) -> None:
@@ -406,7 +406,7 @@ async def test_what_has_ended_is_forgotten_when_admin_says_so(ports: PropellerPo
     for _ in range(2):  # the second finds nothing
         await ports.queue.publish([forget_message()])
         assert list(await anext(confirmations)) == [f"forget:{X}"]
-        assert not await is_stored(ports)
+        assert await stored_phase(ports) is None
     intake.cancel()
 
 
@@ -418,4 +418,34 @@ async def test_what_takes_a_forgotten_name_starts_afresh(ports: PropellerPorts) 
         await ports.queue.publish([message])
         await anext(confirmations)
     await until(lambda: running.handed == [("x", LaunchPod("a", 0))])
+    intake.cancel()
+
+
+async def test_a_successor_in_name_that_comes_at_once_meets_nothing_of_what_was_forgotten(
+    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = engine(ports)
+    confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
+    intake = asyncio.create_task(running.worker.run())
+    for message in (start_message(), abort_message()):
+        await ports.queue.publish([message])
+        await anext(confirmations)
+    running.worker.post(X, PodRemoved("a", 0))
+    async with asyncio.timeout(5):
+        while not (await stored(ports)).state.header.is_terminal:
+            await asyncio.sleep(0.001)
+    ack = ports.queue.ack
+
+    async def ack_and_start(deliveries: Sequence[Delivery]) -> None:
+        """What admin starts as soon as it knows of the confirmation is there before the worker looks again."""
+        monkeypatch.undo()
+        await ack(deliveries)
+        await ports.queue.publish([start_message()])
+        await until(lambda: bool(running.worker.live(X).inbox))
+
+    monkeypatch.setattr(ports.queue, "ack", ack_and_start)
+    await ports.queue.publish([abort_message(), forget_message()])  # the first brings the old state into memory
+    async with asyncio.timeout(5):
+        while await stored_phase(ports) is not ExecutionPhase.RUNNING:
+            await asyncio.sleep(0.001)
     intake.cancel()

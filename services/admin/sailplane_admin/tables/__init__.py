@@ -1,6 +1,6 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
-from .base import metadata, time_us, timestamp_of
+from .base import duration_of, duration_us, metadata, time_us, timestamp_of
 from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
 from .executions import (
     RUNS,
@@ -37,6 +37,8 @@ __all__ = [
     "catalog_reservations",
     "catalog_tags",
     "description_entities",
+    "duration_of",
+    "duration_us",
     "execution_deletions",
     "execution_tags",
     "executions",

@@ -26,7 +26,17 @@ def time_us(time: datetime | Timestamp) -> int:
     """The column value of a time. A naive datetime is refused with TypeError."""
     if isinstance(time, Timestamp):
         return time.ToMicroseconds()
-    return (time - _EPOCH) // _MICROSECOND
+    return duration_us(time - _EPOCH)
+
+
+def duration_us(duration: timedelta) -> int:
+    """The column value of a duration, in microseconds."""
+    return duration // _MICROSECOND
+
+
+def duration_of(duration_us: int) -> timedelta:
+    """The duration of a column value."""
+    return duration_us * _MICROSECOND
 
 
 def timestamp_of(time_us: int) -> Timestamp:
