@@ -56,7 +56,7 @@ def require_known(connection: Connection, settings: AdminSettings, project: str,
     found = _find(connection, project)
     if found is None:
         raise InvalidRequest(
-            f"failed to validate that project [{project}] and domain [{domain}] are registered, "
+            f"failed to validate that project [{project}] and domain [{domain or ''}] are registered, "
             f"err: [project [{project}] is not registered]"
         )
     if domain is not None:

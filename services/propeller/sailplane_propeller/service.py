@@ -42,6 +42,7 @@ class Propeller:
         self._worker.left = self._left
         self._worker.ended = lambda live, node_ids: self._timers.forget_nodes(live.id, node_ids)
         self._worker.recall_events = self._relay.recall
+        self._worker.clear_pods = self._sweeper.clear
         self._tasks: list[asyncio.Task[None]] = []
 
     def grpc_services(self) -> Sequence[tuple[str, object]]:

@@ -116,8 +116,8 @@ class Sweeper:
         before = now - timedelta(seconds=settings.pod_retention_s)
         ended = {id for id, at in known.items() if at is not None and at < now}
         ended_long_ago = {id for id, at in known.items() if at is not None and at < before}
-        old = [pod for pod, id in owners.items() if id in ended_long_ago or id not in known]
-        await self._remove(old)
+        await self._remove(pod for pod, id in owners.items() if id in ended_long_ago)
+        await self._remove((pod for pod, id in owners.items() if id not in known), keeps_logs=False)
         left = {pod: id for pod, id in owners.items() if pod in self._watcher.latest}
         unneeded = self._unneeded(left, ended)
         strays = {pod for pod in unneeded if not self._is_over(pod)}
@@ -142,10 +142,17 @@ class Sweeper:
     def _is_over(self, pod: _Pod) -> bool:
         return self._watcher.latest[pod].phase in (PodPhase.SUCCEEDED, PodPhase.FAILED)
 
-    async def _remove(self, pods: Iterable[_Pod]) -> None:
+    async def clear(self, id: ExecutionId) -> None:
+        """Remove the Pods of an execution that was forgotten: one that takes its name would take them for its own."""
+        pods = [pod for pod, status in self._watcher.latest.items() if owner_of(status) == id]
+        await self._remove(pods, keeps_logs=False)
+
+    async def _remove(self, pods: Iterable[_Pod], *, keeps_logs: bool = True) -> None:
+        """Remove Pods. Logs are not kept for what is not known any more: nobody would ever delete them."""
         for pod in pods:
-            owner = owner_of(self._watcher.latest[pod])
-            if owner is not None:
+            status = self._watcher.latest.get(pod)
+            owner = owner_of(status) if status is not None else None
+            if owner is not None and keeps_logs:
                 await self._logs.keep(owner, *pod)
             await self._ports.launcher.remove(*pod)
             self._watcher.latest.pop(pod, None)

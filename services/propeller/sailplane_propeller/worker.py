@@ -14,7 +14,14 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from sailplane_core.errors import InvalidRequest, InvariantBroken, LimitReached, StaleVersion, Unavailable
+from sailplane_core.errors import (
+    InvalidRequest,
+    InvariantBroken,
+    LimitReached,
+    SailplaneError,
+    StaleVersion,
+    Unavailable,
+)
 from sailplane_core.ids import EntityId, ExecutionId
 from sailplane_core.machine import (
     AbortRequested,
@@ -70,7 +77,9 @@ class Worker:
         self.entered: Callable[[Live], None] = lambda live: None
         """Told of every execution that was loaded, so that its Pods are recognised."""
         self.left: Callable[[Live], None] = lambda live: None
-        """Told of every execution that was forgotten."""
+        """Told of every execution that is not held in memory any more."""
+        self.clear_pods: Callable[[ExecutionId], Awaitable[None]] = _nothing_to_clear
+        """Removes the Pods that are left of an execution whose rows are deleted."""
         self.ended: Callable[[Live, Sequence[str]], Collection[str]] = lambda live, node_ids: ()
         """Told of every node that has ended; gives the ids of commands that are not to be carried out any more."""
         self.recall_events: Callable[[str], Awaitable[None]] = _nothing_to_recall
@@ -188,11 +197,19 @@ class Worker:
         self.release(live)
 
     async def _forget(self, live: Live) -> None:
-        """Delete an execution that has ended. Its Pods, if some are left, are the sweeper's."""
-        if await self._write(live, lambda tx: records.forget(tx, live.id)):
-            live.loaded, live.is_parked, live.is_stale = None, False, True
-        else:
+        """Delete an execution that has ended, then its Pods, and only then let the order be confirmed."""
+        if not await self._write(live, lambda tx: records.forget(tx, live.id)):
             log.warning("execution_not_forgotten", execution=str(live.id))
+            return
+        live.loaded, live.is_parked, live.is_stale = None, False, True
+        delay_s = self._ports.settings.retry_delay_s
+        while True:
+            try:
+                await self.clear_pods(live.id)
+                return
+            except SailplaneError as error:
+                log.warning("forgetting_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
+                delay_s = await self._pause(delay_s)
 
     async def _confirm(self, command_ids: Sequence[str]) -> None:
         try:
@@ -419,3 +436,7 @@ def _needed(state: ExecutionState, commands: Sequence[Command]) -> list[NodeStat
 
 async def _nothing_to_recall(key: str) -> None:
     """For a worker whose events nobody publishes."""
+
+
+async def _nothing_to_clear(id: ExecutionId) -> None:
+    """For a worker without Pods."""

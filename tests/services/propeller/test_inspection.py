@@ -89,6 +89,7 @@ class Removals:
 
     def __init__(self) -> None:
         self.removed: list[str] = []
+        self.logs_read: list[str] = []
 
     async def remove(self, namespace: str, name: str) -> None:
         """Write down."""
@@ -96,6 +97,7 @@ class Removals:
 
     async def log(self, namespace: str, name: str, container: str, *, follow: bool = False) -> AsyncIterator[bytes]:
         """Nobody writes anything here."""
+        self.logs_read.append(name)
         return
         yield b""
 
@@ -158,6 +160,17 @@ async def test_pods_of_executions_that_nobody_knows_are_removed(started: Engine)
     watcher.take(status("ghost-a-0", "ghost"))
     await sweeper.sweep()
     assert launcher.removed == ["ghost-a-0"]
+    assert launcher.logs_read == []  # kept logs would never be deleted
+
+
+async def test_the_pods_of_what_was_forgotten_are_removed_without_their_logs(started: Engine) -> None:
+    launcher = Removals()
+    sweeper, watcher = sweeper_of(started, launcher)
+    for name, execution in (("x-a-0", "x"), ("x2-a-0", "x2"), ("x-a-1", "x")):
+        watcher.take(status(name, execution))
+    await sweeper.clear(X)
+    assert (launcher.removed, launcher.logs_read) == (["x-a-0", "x-a-1"], [])
+    assert [name for _, name in watcher.latest] == ["x2-a-0"]
 
 
 async def test_a_pod_that_runs_for_no_attempt_is_removed_at_the_second_look(started: Engine) -> None:

@@ -17,10 +17,12 @@ from sailplane_propeller.pods import PodNames
 from sailplane_propeller.ports import PropellerPorts
 from sailplane_propeller.sweeper import Sweeper
 from sailplane_propeller.watch import Watcher
+from sailplane_propeller.worker import EXECUTIONS_TOPIC
 from sailplane_protos.propeller import service_pb2
 from sailplane_runtime.blobs.files import FileBlobs
 from sailplane_runtime.blobs.signed_urls import UrlSigner
-from services.propeller.conftest import X
+from sailplane_runtime.clock import ManualClock
+from services.propeller.conftest import X, abort_message, engine
 from structlog.testing import capture_logs
 
 NAMESPACE, POD = "p-development", "x-a-0"
@@ -124,6 +126,12 @@ async def test_the_sweeper_keeps_a_log_before_it_removes_the_pod(with_pod: Prope
 
     watcher = Watcher(with_pod, PodNames(), Literals(with_pod.blobs), nothing, nothing)
     watcher.take(PodStatus(POD, NAMESPACE, PodPhase.SUCCEEDED, LABELS))
+    confirmations = with_pod.queue.confirmed(EXECUTIONS_TOPIC)
+    intake = asyncio.create_task(engine(with_pod).worker.run())
+    await with_pod.queue.publish([abort_message()])
+    await anext(confirmations)
+    intake.cancel()
+    cast("ManualClock", with_pod.clock).advance(with_pod.settings.pod_retention_s + 1)
     await Sweeper(with_pod, watcher, list, nothing).sweep()
     assert launcher.acts == ["read", "removed"]
     assert await kept(with_pod) == b"one\ntwo\n"

@@ -387,7 +387,7 @@ async def stored_phase(ports: PropellerPorts) -> ExecutionPhase | None:
     return found and found.state.header.phase
 
 
-async def test_what_has_ended_is_forgotten_when_admin_says_so(ports: PropellerPorts) -> None:
+async def test_what_has_ended_is_forgotten_with_its_pods_when_admin_says_so(ports: PropellerPorts) -> None:
     running = engine(ports)
     confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
     intake = asyncio.create_task(running.worker.run())
@@ -403,10 +403,25 @@ async def test_what_has_ended_is_forgotten_when_admin_says_so(ports: PropellerPo
     async with asyncio.timeout(5):
         while not (await stored(ports)).state.header.is_terminal:
             await asyncio.sleep(0.001)
-    for _ in range(2):  # the second finds nothing
+    cleared: list[ExecutionId] = []
+
+    async def clear(id: ExecutionId) -> None:
+        cleared.append(id)
+        if len(cleared) == 1:
+            raise Unavailable("the launcher")
+
+    running.worker.clear_pods = clear
+    clock = cast("ManualClock", ports.clock)
+    asleep = clock.sleepers
+    for turn in range(2):  # in the second there are no rows
         await ports.queue.publish([forget_message()])
+        if turn == 0:
+            await until(lambda: clock.sleepers > asleep)
+            assert cleared == [X]
+            clock.advance(ports.settings.retry_delay_s)
         assert list(await anext(confirmations)) == [f"forget:{X}"]
         assert await stored_phase(ports) is None
+        assert cleared == [X] * (turn + 2)
     intake.cancel()
 
 
