@@ -29,7 +29,6 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    not_,
     null,
     select,
     tuple_,
@@ -38,6 +37,7 @@ from sqlalchemy import (
 from .keyset import Order
 from .paging import Page, PageRequest
 from .tables import duration_us, time_us
+from .text_matching import contains, not_like
 
 Fields = Mapping[str, ColumnElement[Any]]
 """By the name on the wire, the column. A time in microseconds since the epoch, a duration in microseconds."""
@@ -196,22 +196,6 @@ def _stored(value: Value) -> str | int:
     return value
 
 
-def _contains(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-    # LIKE would not tell upper from lower case on SQLite, and take `_` for any character.
-    return func.instr(column, _bounded(values[0])) > 0
-
-
-def _not_like(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-    # GLOB tells upper from lower case, as LIKE does on PostgreSQL.
-    return not_(column.op("GLOB", is_comparison=True)(_glob(_bounded(values[0]))))
-
-
-def _glob(pattern: str) -> str:
-    """A LIKE pattern as a GLOB pattern."""
-    escaped = "".join(f"[{character}]" if character in "*?[" else character for character in pattern)
-    return escaped.replace("%", "*").replace("_", "?")
-
-
 def _bounded(text: str) -> str:
     if len(text) > PATTERN_CHARS_MAX:
         raise InvalidRequest.invalid("filters", f"a text to look for has at most {PATTERN_CHARS_MAX} characters")
@@ -221,8 +205,8 @@ def _bounded(text: str) -> str:
 _Comparison = Callable[[ColumnElement[Any], Sequence[Any]], ColumnElement[bool]]
 
 _COMPARISONS: dict[Function, _Comparison] = {
-    Function.CONTAINS: _contains,
-    Function.NOT_LIKE: _not_like,
+    Function.CONTAINS: lambda column, values: contains(column, _bounded(values[0])),
+    Function.NOT_LIKE: lambda column, values: not_like(column, _bounded(values[0])),
     Function.GREATER_THAN: lambda column, values: column > values[0],
     Function.GREATER_THAN_OR_EQUAL: lambda column, values: column >= values[0],
     Function.LESS_THAN: lambda column, values: column < values[0],
