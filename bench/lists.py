@@ -1,21 +1,28 @@
 """How fast lists are at two sizes, and how much slower at the larger one; as JSON.
 
-    python bench/lists.py [--sizes 1000 1000000] [--rounds 60] [--store sqlite:////tmp/lists.db]
+    python bench/lists.py [--sizes 1000 1000000] [--rounds 300] [--database sqlite postgresql]
 
-The rows are inserted straight into admin's tables, which must be empty, and asked for through admin's use cases. For
-each query there is the first page, and the one that is as deep as page 1,000, or as deep as the
-list is. Tokens lead there; the pages between are not measured. Without --store each size gets a database of its own.
+The rows are inserted straight into admin's tables and asked for through admin's use cases; each size has a database of
+its own. For each query there is the first page, and the one that is as deep as page 1,000, or as deep as the list is.
+Tokens lead there; the pages between are not measured. The sizes take turns, call by call. `p50_ms` and `p99_ms` are
+what a caller waits; `cpu_ms` is what a call costs, on this side and the server's together, which says more where the
+machine has other things to do. `times` compares the last size with the first.
+
+PostgreSQL is started by the benchmark (`bench/postgresql.py`), and left out where there is none.
 """
 
 import argparse
 import asyncio
+import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from postgresql import PostgresqlStore, programs, server
 from sailplane_admin import executions, named_entities, node_executions, projects, tables, tasks
 from sailplane_admin.paging import PAGE_ROWS_MAX
 from sailplane_admin.ports import AdminPorts
@@ -25,11 +32,12 @@ from sailplane_protos.core import identifier_pb2
 from sailplane_runtime.blobs.files import FileBlobs
 from sailplane_runtime.blobs.signed_urls import UrlSigner
 from sailplane_runtime.clock import SystemClock
-from sailplane_runtime.store.port import Transaction
+from sailplane_runtime.store.port import Store, Transaction
 from sailplane_runtime.store.sql import SqlStore
 from sqlalchemy import Table, insert
 from world import show
 
+DATABASES = ("sqlite", "postgresql")
 PROJECT, DOMAIN = "flytesnacks", "development"
 KEY = {"execution_project": PROJECT, "execution_domain": DOMAIN}
 SCOPE = {"project": PROJECT, "domain": DOMAIN}
@@ -40,6 +48,10 @@ NODES = 50
 NAMES_MAX = 100_000
 WORKFLOWS, VERSIONS = 20, 5
 BATCH_ROWS = 20_000
+WARM_ROUNDS = 12
+"""PostgreSQL settles for a plan after ten calls."""
+SLOW_S, SLOW_ROUNDS = 0.5, 5
+"""What takes so long need not be measured often."""
 PHASES = ("SUCCEEDED",) * 17 + ("FAILED", "ABORTED", "RUNNING")
 SPEC = execution_pb2.ExecutionSpec(launch_plan=identifier_pb2.Identifier(name="w" * 100)).SerializeToString()
 
@@ -110,8 +122,9 @@ def name_rows(size: int) -> Iterator[dict[str, Any]]:
         yield SCOPE | {"resource_type": ResourceType.TASK, "name": f"t{index}", "description": "", "state": 0} | times
 
 
-async def fill(ports: AdminPorts, size: int) -> None:
-    """As many executions, as many nodes, and names."""
+async def fill(ports: AdminPorts, size: int) -> float:
+    """As many executions, as many nodes, and names. Gives the seconds it took."""
+    begun = time.perf_counter()
     for table, rows in entity_rows().items():
         await put(ports, table, rows)
     for table, made in {
@@ -127,6 +140,7 @@ async def fill(ports: AdminPorts, size: int) -> None:
                 batch = []
         if batch:
             await put(ports, table, batch)
+    return round(time.perf_counter() - begun, 1)
 
 
 async def put(ports: AdminPorts, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -193,90 +207,160 @@ def asking(ports: AdminPorts, size: int) -> dict[str, Ask]:
 
 
 async def deep(ask: Ask) -> str:
-    """The token of page 1,000, or of the last full page before."""
-    token, skipped = "", 0
+    """The token of page 1,000, or of the last full page before; "" if that is the first."""
+    token, found, skipped, step = "", "", 0, PAGE_ROWS_MAX
     while skipped < PAGE_ROWS * (PAGE - 1):
-        rows = min(PAGE_ROWS_MAX, PAGE_ROWS * (PAGE - 1) - skipped)
+        rows = min(step, PAGE_ROWS * (PAGE - 1) - skipped)
         page = await ask(rows, token)
-        if not page.token:
-            break
-        token, skipped = page.token, skipped + rows
+        if page.token:
+            found, token, skipped = token, page.token, skipped + rows
+        elif step > PAGE_ROWS:  # not that many are left
+            step = PAGE_ROWS
+        else:
+            return found
     return token
 
 
-async def measure(ask: Ask, token: str, rounds: int) -> dict[str, float]:
-    """Milliseconds of one call after another, after some that warm up."""
-    took: list[float] = []
-    for number in range(rounds + 3):
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Admin's use cases on a database of one size. `server_cpu_s` is what a process other than this one has used."""
+
+    size: int
+    ports: AdminPorts
+    server_cpu_s: Callable[[], float]
+    fill_s: float
+
+
+@dataclass(slots=True)
+class Calls:
+    """Calls for one page, and what they took."""
+
+    ask: Ask
+    token: str
+    server_cpu_s: Callable[[], float]
+    took_s: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    async def call(self) -> None:
+        """One more."""
+        cpu_s, begun = time.process_time(), time.perf_counter()
+        await self.ask(PAGE_ROWS, self.token)
+        self.took_s.append(time.perf_counter() - begun)
+        self.cpu_s += time.process_time() - cpu_s
+
+    def figures(self) -> dict[str, float]:
+        """Milliseconds of a call."""
+        took = sorted(self.took_s)
+        return {
+            "p50_ms": round(took[len(took) // 2] * 1e3, 3),
+            "p99_ms": round(took[len(took) * 99 // 100] * 1e3, 3),
+            "cpu_ms": round(self.cpu_s / len(took) * 1e3, 3),
+        }
+
+
+async def measure(pages: Sequence[Calls], rounds: int) -> list[dict[str, float]]:
+    """Some that warm up; then each page in turn, so that whatever else the machine does befalls all of them."""
+    warming = min(WARM_ROUNDS, rounds)
+    for page in pages:
         begun = time.perf_counter()
-        await ask(PAGE_ROWS, token)
-        if number >= 3:
-            took.append((time.perf_counter() - begun) * 1e3)
-    took.sort()
-    return {"p50_ms": round_ms(took[len(took) // 2]), "p99_ms": round_ms(took[len(took) * 99 // 100])}
-
-
-def round_ms(value_ms: float) -> float:
-    """As many digits as mean something."""
-    return round(value_ms, 3)
+        for _ in range(warming):
+            await page.ask(PAGE_ROWS, page.token)
+        if time.perf_counter() - begun > warming * SLOW_S:
+            rounds = SLOW_ROUNDS
+    for page in pages:
+        page.cpu_s = -page.server_cpu_s()
+    for _ in range(rounds):
+        for page in pages:
+            await page.call()
+    for page in pages:
+        page.cpu_s += page.server_cpu_s()
+    return [page.figures() for page in pages]
 
 
 @asynccontextmanager
-async def admin(url: str | None) -> AsyncIterator[AdminPorts]:
-    """Admin's use cases on an empty database."""
+async def on_sqlite(size: int) -> AsyncIterator[Side]:
+    """A file of its own."""
     with tempfile.TemporaryDirectory(prefix="sailplane-bench-") as directory:
         migrations = Path(projects.__file__).parent / "migrations"
-        store = await SqlStore.open(url or f"sqlite:///{directory}/admin.db", tables.metadata, migrations=migrations)
-        blobs = FileBlobs(Path(directory) / "blobs", UrlSigner(b"s" * 32), SystemClock(), public_base_url="http://x")
+        store = await SqlStore.open(f"sqlite:///{directory}/admin.db", tables.metadata, migrations=migrations)
         try:
-            yield AdminPorts(store, blobs, SystemClock())
+            ports = admin(store)
+            yield Side(size, ports, lambda: 0.0, await fill(ports, size))
         finally:
             await store.close()
 
 
-async def at_size(size: int, rounds: int, url: str | None) -> dict[str, Any]:
-    """Every query at one size."""
-    results: dict[str, Any] = {}
-    async with admin(url) as ports:
-        begun = time.perf_counter()
-        await fill(ports, size)
-        results["fill_s"] = round(time.perf_counter() - begun, 1)
-        for name, ask in asking(ports, size).items():
-            begun = time.perf_counter()
-            first = await ask(PAGE_ROWS, "")
-            slow = time.perf_counter() - begun > 0.5  # it need not be measured often
-            few = 5 if slow else rounds
-            results[name] = {"first": await measure(ask, "", few)}
-            if first.token:
-                results[name]["page_1000"] = await measure(ask, await deep(ask), few)
-    return results
+@asynccontextmanager
+async def on_postgresql(socket: Path, size: int) -> AsyncIterator[Side]:
+    """A database of its own on one server."""
+    store = await PostgresqlStore.open(socket, f"executions_{size}", tables.metadata)
+    try:
+        ports = admin(cast("Store", store))
+        fill_s = await fill(ports, size)
+        await store.tidy()
+        yield Side(size, ports, store.cpu_s, fill_s)
+    finally:
+        await store.close()
 
 
-async def run(sizes: list[int], rounds: int, url: str | None) -> dict[str, Any]:
-    """Every size, and how many times slower the largest is than the smallest."""
-    found = {str(size): await at_size(size, rounds, url) for size in sizes}
-    small, large = found[str(sizes[0])], found[str(sizes[-1])]
-    slower = {
-        name: {
-            page: round(took["p50_ms"] / small[name].get(page, small[name]["first"])["p50_ms"], 2)
-            for page, took in pages.items()
-        }
-        for name, pages in large.items()
-        if isinstance(pages, dict)
-    }
-    return {"page_rows": PAGE_ROWS, "executions": found, "times_slower_p50": slower}
+def admin(store: Store) -> AdminPorts:
+    """Admin's use cases. Lists have nothing to do with blobs."""
+    blobs = FileBlobs(Path("/nonexistent"), UrlSigner(b"s" * 32), SystemClock(), public_base_url="http://x")
+    return AdminPorts(store, blobs, SystemClock())
+
+
+async def compare(sides: Sequence[Side], rounds: int) -> dict[str, Any]:
+    """Every query at every size, and how many times slower the last size is than the first."""
+    lists: dict[str, Any] = {}
+    asks = [asking(side.ports, side.size) for side in sides]
+    for name in asks[0]:
+        lists[name] = {}
+        for page in ("first", "page_1000"):
+            tokens = ["" if page == "first" else await deep(of_size[name]) for of_size in asks]
+            if page != "first" and not tokens[-1]:
+                continue  # one page is all there is
+            found = await measure(
+                [
+                    Calls(of_size[name], token, side.server_cpu_s)
+                    for side, of_size, token in zip(sides, asks, tokens, strict=True)
+                ],
+                rounds,
+            )
+            lists[name][page] = {str(side.size): figures for side, figures in zip(sides, found, strict=True)}
+            lists[name][page]["times"] = {
+                key.removesuffix("_ms"): round(found[-1][key] / found[0][key], 2) for key in found[0]
+            }
+    return {"fill_s": {str(side.size): side.fill_s for side in sides}, "lists": lists}
+
+
+async def run(database: str, sizes: Sequence[int], rounds: int) -> dict[str, Any] | str:
+    """All sizes on one kind of database."""
+    with ExitStack() as stack:
+        if database == "postgresql":
+            found = programs()
+            if found is None:
+                return "not measured: there is no PostgreSQL on this machine"
+            socket = stack.enter_context(server(found))
+        async with AsyncExitStack() as opened:
+            sides = [
+                await opened.enter_async_context(
+                    on_sqlite(size) if database == "sqlite" else on_postgresql(socket, size)
+                )
+                for size in sizes
+            ]
+            return await compare(sides, rounds)
 
 
 def main() -> None:
     """Run the benchmark and print one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 1_000_000])
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--store", help="of an empty database, for one size")
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--database", choices=DATABASES, nargs="+", default=DATABASES)
     chosen = parser.parse_args()
-    if chosen.store and len(chosen.sizes) > 1:
-        parser.error("--store takes one of --sizes: the rows of another would be in its way")
-    show(asyncio.run(run(chosen.sizes, chosen.rounds, chosen.store)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is ended then too
+    results = {name: asyncio.run(run(name, chosen.sizes, chosen.rounds)) for name in chosen.database}
+    show({"page_rows": PAGE_ROWS, "rounds": chosen.rounds, **results})
 
 
 if __name__ == "__main__":
