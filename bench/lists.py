@@ -208,16 +208,16 @@ def asking(ports: AdminPorts, size: int) -> dict[str, Ask]:
 
 async def deep(ask: Ask) -> str:
     """The token of page 1,000, or of the last full page before; "" if that is the first."""
-    token, found, skipped, step = "", "", 0, PAGE_ROWS_MAX
+    token, skipped, step = "", 0, PAGE_ROWS_MAX
     while skipped < PAGE_ROWS * (PAGE - 1):
         rows = min(step, PAGE_ROWS * (PAGE - 1) - skipped)
-        page = await ask(rows, token)
-        if page.token:
-            found, token, skipped = token, page.token, skipped + rows
-        elif step > PAGE_ROWS:  # not that many are left
+        after = (await ask(rows, token)).token
+        if after and (await ask(PAGE_ROWS, after)).token:  # a full page follows
+            token, skipped = after, skipped + rows
+        elif step > PAGE_ROWS:
             step = PAGE_ROWS
         else:
-            return found
+            break
     return token
 
 
