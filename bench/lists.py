@@ -4,9 +4,9 @@
 
 The rows are inserted straight into admin's tables and asked for through admin's use cases; each size has a database of
 its own. For each query there is the first page, and the one that is as deep as page 1,000, or as deep as the list is.
-Tokens lead there; the pages between are not measured. The sizes take turns, call by call. `p50_ms` and `p99_ms` are
-what a caller waits; `cpu_ms` is what a call costs, on this side and the server's together, which says more where the
-machine has other things to do. `times` compares the last size with the first.
+Tokens lead there; the pages between are not measured. The sizes take turns, call by call, in an order by chance.
+`p50_ms` and `p99_ms` are what a caller waits; `cpu_ms` is what a call costs, on this side and the server's together,
+which says more where the machine has other things to do. `times` compares the last size with the first.
 
 PostgreSQL is started by the benchmark (`bench/postgresql.py`), and left out where there is none.
 """
@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any, cast
 
 from postgresql import PostgresqlStore, programs, server
@@ -269,8 +270,9 @@ async def measure(pages: Sequence[Calls], rounds: int) -> list[dict[str, float]]
             rounds = SLOW_ROUNDS
     for page in pages:
         page.cpu_s = -page.server_cpu_s()
+    random = Random(0)
     for _ in range(rounds):
-        for page in pages:
+        for page in random.sample(pages, len(pages)):  # in step with the scheduler, one would always be interrupted
             await page.call()
     for page in pages:
         page.cpu_s += page.server_cpu_s()
