@@ -15,14 +15,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sailplane_core.errors import InvalidRequest
-from sailplane_core.filter_fields import DATABASE_FIELDS, FIELDS, Entity
+from sailplane_core.filter_fields import DATABASE_FIELDS, FIELDS, OPAQUE, Entity
 from sailplane_core.filters import Filter, Function, SortBy, Value, parse_filters, parse_sort
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
     Connection,
-    Row,
     String,
     Table,
     Text,
@@ -103,7 +102,7 @@ def fields_of(entity: Entity, table: Table, **kept_elsewhere: ColumnElement[Any]
         for column in (name, f"{name}_us"):
             if column in table.c:
                 found[name] = table.c[column]
-    found |= {"deleted_at": NO_NUMBER} | kept_elsewhere
+    found |= dict.fromkeys(OPAQUE.get(entity, ()), NO_TEXT) | {"deleted_at": NO_NUMBER} | kept_elsewhere
     if "updated_at" not in found:  # such rows never change
         found["updated_at"] = found["created_at"]
     return found
@@ -117,7 +116,7 @@ def list_page(
     asked: PageRequest,
     *,
     filters: str = "",
-) -> Page[Row[Any]]:
+) -> Page:
     """The rows of `scope` that `filters` leaves, in the order and on the page asked for, with these columns.
 
     `filters` is the request's own text where it has one, or what takes its place. Raises `InvalidRequest` with Flyte's
@@ -139,8 +138,8 @@ def list_page(
     ordered = replace(order, keys=found).clauses()
     shown: list[ColumnElement[Any]] = [*columns, *found]
     query = select(*shown).join_from(ids, listing.table, row_id == ids.c.id).order_by(*ordered)
-    rows = connection.execute(query).all()
-    return asked.page(rows, tuple(rows[-1])[-len(found) :] if rows else ())
+    with connection.execute(query) as rows:
+        return asked.page(rows, lambda row: tuple(row)[-len(found) :])
 
 
 def names_field(filters: str, entity: Entity, name: str) -> bool:

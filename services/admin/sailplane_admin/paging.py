@@ -1,10 +1,10 @@
 """Pages: how many rows, from where on, and the token of the next page."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, cast
 
 from google.protobuf.message import Message
 from sailplane_core import page_tokens
@@ -19,10 +19,10 @@ from .keyset import Order
 from .ports import AdminPorts
 from .registration import write_once
 
-R = TypeVar("R")
-
 PAGE_ROWS_MAX = 10_000
 """Who asks for more gets this many and a token. Flyte has no such limit, and then runs out of memory."""
+PAGE_BYTES_MAX = 7 * 512 * 1024
+"""A page is closed before it holds more, unless its first row does: below the 4 MiB that gRPC's clients take."""
 
 _KEY_NAME = "page tokens"
 _KEYS = tables.installation_keys.c
@@ -31,10 +31,10 @@ _INSERT_KEY = insert(tables.installation_keys)
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
+class Page:
     """Rows of a list. `next_token` leads to the page after it; "" when this one is not full."""
 
-    rows: Sequence[R]
+    rows: Sequence[Row[Any]]
     next_token: str
 
 
@@ -59,13 +59,23 @@ class PageRequest:
         start = page_tokens.read(self.key, self.asked, self.token, keys)
         return (start, ()) if isinstance(start, int) else (0, start)
 
-    def page(self, rows: Sequence[R], last: Sequence[KeyValue]) -> Page[R]:
-        """The page of the rows found; `last` has the sort keys of the last one.
+    def page(self, rows: Iterable[Row[Any]], keys_of: Callable[[Row[Any]], Sequence[KeyValue]]) -> Page:
+        """The page of as many of these rows as it may have; `keys_of` gives a row's sort keys.
 
         A full page has a token, even if nothing follows, as Flyte's have.
         """
-        is_full = len(rows) == self.rows_max
-        return Page(rows, page_tokens.issue(self.key, self.asked, last) if is_full else "")
+        taken: list[Row[Any]] = []
+        bytes_left, is_full = PAGE_BYTES_MAX, False
+        for row in rows:
+            bytes_left -= sum(len(value) for value in row if isinstance(value, bytes | str))
+            if taken and bytes_left < 0:
+                is_full = True
+                break
+            taken.append(row)
+            if len(taken) == self.rows_max:
+                is_full = True
+                break
+        return Page(taken, page_tokens.issue(self.key, self.asked, keys_of(taken[-1])) if is_full else "")
 
 
 async def page_request(ports: AdminPorts, method: str, request: Any, *, zero_is_all: bool = False) -> PageRequest:
@@ -77,7 +87,8 @@ async def page_request(ports: AdminPorts, method: str, request: Any, *, zero_is_
         raise InvalidRequest.invalid("limit", "must be at least 1")
     rows_max = min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX)
     asked = asked_bytes(method, request, ("limit", "token"))
-    sort_by = request.sort_by if "sort_by" in request.DESCRIPTOR.fields_by_name else None
+    is_sorted = "sort_by" in request.DESCRIPTOR.fields_by_name and request.HasField("sort_by")
+    sort_by = request.sort_by if is_sorted else None
     return PageRequest(rows_max, request.token, asked, await page_key(ports), sort_by)
 
 
@@ -88,17 +99,17 @@ def read_page(
     asked: PageRequest,
     *,
     keep: Callable[[Row[Any]], bool] | None = None,
-) -> Page[Row[Any]]:
+) -> Page:
     """The page of the rows of `statement` that `keep` lets through. The keys of `order` are among its columns."""
     offset, last = asked.start(len(order.keys))
     statement = statement.order_by(*order.clauses())
     if last:
         statement = statement.where(order.after(last))
     if keep is None:
-        rows = connection.execute(statement.offset(offset).limit(asked.rows_max)).all()
-    else:
-        rows = list(islice(filter(keep, connection.execute(statement)), offset, offset + asked.rows_max))
-    return asked.page(rows, [rows[-1]._mapping[key] for key in order.keys] if rows else ())
+        statement = statement.offset(offset).limit(asked.rows_max)
+    with connection.execute(statement) as found:
+        rows = found if keep is None else islice(filter(keep, found), offset, None)
+        return asked.page(rows, lambda row: [row._mapping[key] for key in order.keys])
 
 
 def asked_bytes(method: str, request: Message, of_page: Sequence[str]) -> bytes:

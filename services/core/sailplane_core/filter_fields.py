@@ -1,8 +1,7 @@
 """Which fields lists can be filtered and sorted by, under the names that Flyte's clients use.
 
 These are the column names of Flyte's own database, so some look odd: an execution is found by `execution_name`, not
-by `name`. Columns of Flyte's that hold serialised messages are left out, since nothing can sensibly be compared to
-them. Phases are the names of their enums, states and modes are numbers.
+by `name`. Phases are the names of their enums, states and modes are numbers.
 """
 
 from enum import Enum, StrEnum, auto
@@ -48,6 +47,24 @@ def _texts(*names: str) -> dict[str, FieldType]:
 _SCOPED = _texts("project", "domain", "name")
 _VERSIONED = _SCOPED | _texts("version")
 _OF_EXECUTION = _texts("execution_project", "execution_domain", "execution_name")
+
+OPAQUE: dict[Entity, tuple[str, ...]] = {
+    Entity.TASK: ("closure", "digest"),
+    Entity.WORKFLOW: ("typed_interface", "remote_closure_identifier", "digest"),
+    Entity.LAUNCH_PLAN: ("spec", "closure", "digest"),
+    Entity.EXECUTION: ("closure", "spec"),
+    Entity.NODE_EXECUTION: (
+        "closure",
+        "node_execution_metadata",
+        "dynamic_workflow_remote_closure_reference",
+        "internal_data",
+    ),
+    Entity.TASK_EXECUTION: ("closure",),
+    Entity.PROJECT: ("labels",),
+    Entity.SIGNAL: ("type", "value"),
+}
+"""Columns of Flyte's that hold serialised messages, or say where one lies. They are accepted as texts without a value:
+nothing can sensibly be compared to them."""
 
 FIELDS: dict[Entity, dict[str, FieldType]] = {
     Entity.TASK: _VERSIONED | _texts("type", "short_description"),
@@ -100,6 +117,8 @@ FIELDS: dict[Entity, dict[str, FieldType]] = {
     Entity.ADMIN_TAG: {},
     Entity.EXECUTION_TAG: _OF_EXECUTION | _texts("key", "value"),
 }
+for _entity, _names in OPAQUE.items():
+    FIELDS[_entity] |= _texts(*_names)
 
 JOINS: dict[Entity, frozenset[Entity]] = dict.fromkeys(Entity, frozenset[Entity]()) | {
     Entity.EXECUTION: frozenset(

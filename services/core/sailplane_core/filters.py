@@ -85,12 +85,14 @@ def parse_filters(primary: Entity, text: str) -> tuple[Filter, ...]:
 
 def parse_sort(primary: Entity, sort: common_pb2.Sort | None) -> SortBy | None:
     """The order a request asks for, None if it asks for none. Raises `InvalidRequest`."""
-    if sort is None or not sort.key:
+    if sort is None:
         return None
     named, field = _split(primary, sort.key)
     entity, field = RENAMED.get((named, field), (named, field))
     if entity is not primary or field not in _known_fields(entity):
         raise InvalidRequest(f"invalid sort key '{sort.key}'")
+    if sort.direction not in common_pb2.Sort.Direction.values():
+        raise InvalidRequest(f"invalid sort order specified: {sort.direction}")
     return SortBy(entity, field, descending=sort.direction == common_pb2.Sort.DESCENDING)
 
 

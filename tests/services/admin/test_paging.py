@@ -156,7 +156,8 @@ async def test_projects_are_turned_by_their_ids(ports: AdminPorts) -> None:
         await projects.register(ports, project_pb2.ProjectRegisterRequest(project=project))
     for key in ("", "name", "identifier"):
         request = project_pb2.ProjectListRequest(limit=1, filters="eq(name,the same)")
-        request.sort_by.key, request.sort_by.direction = key, common_pb2.Sort.ASCENDING
+        if key:
+            request.sort_by.key, request.sort_by.direction = key, common_pb2.Sort.ASCENDING
         ids: list[str] = []
         while True:
             page = await projects.list_projects(ports, request)
@@ -165,3 +166,18 @@ async def test_projects_are_turned_by_their_ids(ports: AdminPorts) -> None:
                 break
             request.token = page.token
         assert ids == ["a", "b", "c"]
+
+
+async def test_a_page_is_closed_before_it_is_too_large_for_clients(ports: AdminPorts) -> None:
+    names = [f"t{number}" for number in range(6)]
+    for name, megabytes in zip(names, (1, 1, 5, 1, 1, 0), strict=True):
+        registered = registry.task(name)
+        registered.spec.template.container.args.append("x" * megabytes * 1_000_000)
+        await tasks.create(ports, registered)
+    pages: list[list[str]] = []
+    request = registry.versions(limit=100)
+    while not pages or request.token:
+        page = await tasks.list_tasks(ports, request)
+        pages.append([task.id.name for task in page.tasks])
+        request.token = page.token
+    assert pages == [["t0", "t1"], ["t2"], ["t3", "t4", "t5"]]
