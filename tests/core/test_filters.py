@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sailplane_core import filters
 from sailplane_core.errors import InvalidRequest
-from sailplane_core.filter_fields import Entity, FieldType
+from sailplane_core.filter_fields import Entity
 from sailplane_core.filters import Filter, Function, SortBy
 from sailplane_protos.admin import common_pb2
 
@@ -116,8 +116,3 @@ def test_sort_keys() -> None:
             filters.parse_sort(E.EXECUTION, sort(key=key))
     with pytest.raises(InvalidRequest, match="invalid sort order specified: 7"):
         filters.parse_sort(E.EXECUTION, sort(key="created_at", direction=7))  # type: ignore[arg-type]  # as it may come by wire
-
-
-def test_types_of_fields() -> None:
-    assert filters.field_type(E.EXECUTION, "duration") is FieldType.DURATION
-    assert filters.field_type(E.TASK, "created_at") is FieldType.TIME

@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from grpc import StatusCode
 from sailplane_core.audit import About
+from sailplane_core.errors import InvalidRequest
 from sailplane_protos.governance import audit_pb2 as pb
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -92,18 +94,27 @@ class Audit:
 
 async def list_events(ports: AdminPorts, request: pb.ListAuditEventsRequest) -> pb.ListAuditEventsResponse:
     """A page of calls, the latest first."""
+    if request.code and request.code not in StatusCode.__members__:
+        raise InvalidRequest.invalid("code", f"must be one of {', '.join(StatusCode.__members__)}")
     order = Order([_EVENTS.id], is_descending=True)
     asked = await page_request(ports, "ListAuditEvents", request, zero_is_all=True)
     query = select(tables.audit_events).where(
         *(_EVENTS[name] == getattr(request, name) for name in _FILTERS if getattr(request, name))
     )
     if request.HasField("since"):
-        query = query.where(_EVENTS.occurred_at_us >= tables.time_us(request.since))
+        query = query.where(_EVENTS.occurred_at_us >= _time_us(request, "since"))
     if request.HasField("until"):
-        query = query.where(_EVENTS.occurred_at_us < tables.time_us(request.until))
+        query = query.where(_EVENTS.occurred_at_us < _time_us(request, "until"))
     page = await ports.store.read(lambda connection: read_page(connection, query, order, asked))
     events = [_event(dict(row._mapping)) for row in page.rows]
     return pb.ListAuditEventsResponse(events=events, token=page.next_token)
+
+
+def _time_us(request: pb.ListAuditEventsRequest, field: str) -> int:
+    try:
+        return tables.time_us(getattr(request, field))
+    except ValueError as error:
+        raise InvalidRequest.invalid(field, "must be a time between the years 1 and 9999") from error
 
 
 def _event(row: dict[str, Any]) -> pb.AuditEvent:

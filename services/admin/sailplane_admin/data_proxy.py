@@ -72,8 +72,8 @@ def _check_upload(request: dataproxy_pb2.CreateUploadLocationRequest) -> None:
 
 def _path_problem(text: str) -> str:
     """Why a text cannot be a part of a key; "" if it can. Kept to what every blob store takes."""
-    if text.startswith("/") or ".." in text.split("/"):
-        return "it must stay below the project and domain"
+    if text.startswith("/") or not {".", ".."}.isdisjoint(text.split("/")):
+        return "it must be a path below the project and domain, without . and .."
     if any(unicodedata.category(character) == "Cc" for character in text):
         return "must not contain control characters"
     parts = text.encode().split(b"/")
@@ -103,7 +103,7 @@ async def _md5(ports: AdminPorts, stored: BlobInfo) -> bytes:
 def _expires_in_s(asked: Duration, limit_s: float) -> float:
     seconds = asked.seconds + asked.nanos / 1e9
     if not 0 <= seconds <= limit_s:
-        raise InvalidRequest.invalid("expires_in", f"must be at most {limit_s:.0f} s")
+        raise InvalidRequest.invalid("expires_in", f"must be positive and at most {limit_s:.0f} s")
     return seconds or limit_s
 
 

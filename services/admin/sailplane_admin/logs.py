@@ -3,7 +3,7 @@
 Both have the same bytes at the same offsets, so that a reader who comes back does not notice which one answers.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +12,7 @@ from sailplane_core import validation
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound
 from sailplane_core.ids import ExecutionId, pod_name, unique_node_id
 from sailplane_core.layout import Layout
-from sailplane_core.phases import TASK_TERMINAL, TaskPhase
+from sailplane_core.phases import EXECUTION_TERMINAL, TASK_TERMINAL, ExecutionPhase, TaskPhase
 from sailplane_protos.admin import execution_pb2
 from sailplane_protos.watch import service_pb2 as watch_pb2
 from sqlalchemy import Connection, select
@@ -72,8 +72,7 @@ class Logs:
         ports = self._ports
         while True:
             pod = await ports.store.read(lambda connection: _find(connection, ports, request))
-            # Kept twice: between the first look there and that at the Pod it may have been kept and removed.
-            for log in (self._kept(pod, request.offset), self._live(pod, request), self._kept(pod, request.offset)):
+            for log in () if pod is None else self._places(pod, request):
                 try:
                     async with aclosing(log):
                         async for chunk in log:
@@ -81,9 +80,13 @@ class Logs:
                     return
                 except NotFound:
                     continue
-            if pod.is_over or not request.follow:
+            if pod is not None and (pod.is_over or not request.follow):
                 raise NotFound("log", pod.name, f"attempt {pod.name} has written nothing, or its log was not kept")
             await ports.clock.sleep_until(ports.clock.now() + timedelta(seconds=ports.settings.watch_look_every_s))
+
+    def _places(self, pod: _Pod, request: watch_pb2.TailLogsRequest) -> Sequence[Chunks]:
+        """Where the log may be. Kept twice: between the first look there and that at the Pod it may have moved."""
+        return self._kept(pod, request.offset), self._live(pod, request), self._kept(pod, request.offset)
 
     async def _kept(self, pod: _Pod, offset: int) -> Chunks:
         blobs = self._ports.blobs
@@ -100,20 +103,27 @@ class Logs:
                 yield chunk
 
 
-def _find(connection: Connection, ports: AdminPorts, request: watch_pb2.TailLogsRequest) -> _Pod:
-    """The Pod by its name, which follows from the attempt's. Raises `NotFound` for an attempt that is not recorded."""
+def _find(connection: Connection, ports: AdminPorts, request: watch_pb2.TailLogsRequest) -> _Pod | None:
+    """The Pod by its name, which follows from the attempt's.
+
+    Of an attempt that is not recorded: None if it may yet come and is to be followed, else raises `NotFound`.
+    """
     id, node_id, attempt = ExecutionId.of(request.id.execution_id), request.id.node_id, request.attempt
     query = select(_TASKS.id, _TASKS.phase).where(
         *in_execution(tables.task_executions, id), _TASKS.node_id == node_id, _TASKS.retry_attempt == attempt
     )
     row, execution = connection.execute(query).first(), find_execution(connection, id)
     if row is None or execution is None:
+        if request.follow and _goes_on(connection, id):
+            return None
         raise NotFound("task execution", f"{id}/{node_id}/{attempt}")
     phase = TaskPhase[row.phase]
     if request.HasField("item"):
         item = request.item
         resources = external_resources.load(connection, row.id, [(item.index, item.attempt)])
         if not resources:
+            if request.follow and _goes_on(connection, id):
+                return None
             raise NotFound("item", f"{id}/{node_id}/{attempt}[{item.index}]/{item.attempt}")
         phase = TaskPhase(resources[item.index, item.attempt].phase)
         node_id, attempt = unique_node_id(node_id, attempt, f"n{item.index}"), item.attempt
@@ -121,3 +131,9 @@ def _find(connection: Connection, ports: AdminPorts, request: watch_pb2.TailLogs
     name = pod_name(id, node_id, attempt)
     uri = Layout(ports.blobs.uri("").rstrip("/"), "", id).log_uri(name)
     return _Pod(spec.metadata.system_metadata.namespace, name, uri, phase in TASK_TERMINAL)
+
+
+def _goes_on(connection: Connection, id: ExecutionId) -> bool:
+    query = select(tables.executions.c.phase).where(*in_execution(tables.executions, id))
+    phase = connection.execute(query).scalar_one_or_none()
+    return phase is not None and ExecutionPhase[phase] not in EXECUTION_TERMINAL

@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any, cast
 
 from google.protobuf.message import Message
-from sailplane_core import page_tokens
-from sailplane_core.errors import InvalidRequest
+from sailplane_core import page_tokens, validation
 from sailplane_core.page_tokens import KeyValue
 from sailplane_protos.admin import common_pb2
 from sailplane_runtime.store.port import Transaction
@@ -83,8 +82,8 @@ async def page_request(ports: AdminPorts, method: str, request: Any, *, zero_is_
 
     Raises `InvalidRequest` for a limit of 0, unless with `zero_is_all` it means as many as a page may have.
     """
-    if request.limit < 1 and not zero_is_all:
-        raise InvalidRequest.invalid("limit", "must be at least 1")
+    if not zero_is_all:
+        validation.check_limit(request.limit)
     rows_max = min(request.limit or PAGE_ROWS_MAX, PAGE_ROWS_MAX)
     asked = asked_bytes(method, request, ("limit", "token"))
     is_sorted = "sort_by" in request.DESCRIPTOR.fields_by_name and request.HasField("sort_by")

@@ -58,7 +58,7 @@ _SCHEDULES = (
 
 
 async def set_quotas(ports: AdminPorts, request: pb.SetQuotasRequest) -> pb.SetQuotasResponse:
-    """Replace a domain's quotas."""
+    """Replace a domain's quotas; without any limit it has none."""
     given = request.quotas
     place = _place(given.project, given.domain)
     values = {name: getattr(given, name) for name in _NAMES}
@@ -66,7 +66,9 @@ async def set_quotas(ports: AdminPorts, request: pb.SetQuotasRequest) -> pb.SetQ
     def change(transaction: Transaction) -> None:
         connection = transaction.connection
         projects.require_known(connection, ports.settings, given.project, given.domain)
-        if not connection.execute(_UPDATE.values(**values), place).rowcount:
+        if not any(values.values()):
+            connection.execute(_DELETE, place)
+        elif not connection.execute(_UPDATE.values(**values), place).rowcount:
             connection.execute(_INSERT, {"project": given.project, "domain": given.domain, **values})
 
     await ports.store.write(change)

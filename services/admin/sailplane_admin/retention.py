@@ -66,6 +66,7 @@ async def set_policy(ports: AdminPorts, request: pb.SetRetentionPolicyRequest) -
 
 async def get_policy(ports: AdminPorts, request: pb.GetRetentionPolicyRequest) -> pb.GetRetentionPolicyResponse:
     """A policy. Raises `NotFound`."""
+    await _require_known(ports, request.project)
     row = await ports.store.read(lambda connection: connection.execute(_GET, _key_of(request)).mappings().one_or_none())
     if row is None:
         phase = ExecutionPhase(request.phase).name if request.phase in set(ExecutionPhase) else str(request.phase)

@@ -96,11 +96,6 @@ def parse_sort(primary: Entity, sort: common_pb2.Sort | None) -> SortBy | None:
     return SortBy(entity, field, descending=sort.direction == common_pb2.Sort.DESCENDING)
 
 
-def field_type(entity: Entity, field: str) -> FieldType:
-    """What a field that `parse_filters` or `parse_sort` has let through holds."""
-    return _known_fields(entity)[field]
-
-
 def _parse_expression(primary: Entity, expression: str) -> Filter:
     match = _EXPRESSION.fullmatch(expression.strip())
     if match is None:

@@ -232,11 +232,6 @@ def check_limit(limit: int) -> None:
         raise InvalidRequest.invalid("limit", "must be at least 1")
 
 
-def check_labels(labels: Mapping[str, str]) -> None:
-    """Labels that Kubernetes accepts, and not too many."""
-    _refuse(_label_problems(labels))
-
-
 def _refuse(problems: Problems) -> None:
     if problems:
         raise InvalidRequest(*problems)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from sailplane_admin import audit
 from sailplane_admin.audit import Audit
 from sailplane_admin.handlers.admin_service import AdminHandlers
@@ -53,7 +54,7 @@ async def test_what_would_change_something_is_recorded_with_its_outcome(
     found = await events(ports, record)
     assert [(one.rpc, one.code, one.entity) for one in found] == [
         ("RegisterProject", "INVALID_ARGUMENT", ""),
-        ("UpdateLaunchPlan", "NOT_FOUND", "none:v1"),
+        ("UpdateLaunchPlan", "NOT_FOUND", "none:v1:INACTIVE"),
         ("CreateTask", "OK", "double:v1"),
     ]
     task = found[-1]
@@ -109,3 +110,31 @@ async def test_what_could_not_be_written_is_written_later(
         while not (await audit.list_events(ports, pb.ListAuditEventsRequest())).events:
             await asyncio.sleep(0.001)
     running.cancel()
+
+
+async def test_a_call_that_its_caller_gave_up_is_no_fault_of_ours(ports: AdminPorts, record: Audit) -> None:
+    class Slow:
+        async def UpdateProject(self, request: project_pb2.Project, context: Any) -> None:  # noqa: N802 - the RPC's name
+            await asyncio.Event().wait()
+
+    call = asyncio.create_task(audited(Slow, record)().UpdateProject(project_pb2.Project(id="p"), CALL))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    [one] = await events(ports, record)
+    assert (one.rpc, one.code, one.project) == ("UpdateProject", "CANCELLED", "p")
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"code": "nope"}, "code"),
+        ({"code": "5"}, "code"),
+        ({"since": Timestamp(seconds=2**62)}, "since"),
+        ({"until": Timestamp(nanos=-1)}, "until"),
+    ],
+)
+async def test_what_no_call_can_have_is_not_asked_for(ports: AdminPorts, asked: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"invalid value for {field}"):
+        await audit.list_events(ports, pb.ListAuditEventsRequest(**asked))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sailplane_admin import (
+    audit,
     catalog_lists,
     description_entities,
     executions,
@@ -16,6 +17,8 @@ from sailplane_admin import (
     named_entities,
     node_executions,
     projects,
+    quotas,
+    retention,
     signals,
     task_executions,
     tasks,
@@ -38,6 +41,7 @@ from sailplane_protos.admin import (
     task_execution_pb2,
 )
 from sailplane_protos.datacatalog import datacatalog_pb2
+from sailplane_protos.governance import audit_pb2, quotas_pb2, retention_pb2
 from sailplane_runtime.store.sql import SqlStore
 from sqlalchemy import Engine, event
 
@@ -122,6 +126,19 @@ ENDPOINTS: dict[str, Endpoint] = {
         lambda: signal_pb2.SignalListRequest(workflow_execution_id=execution_requests.execution_id(), limit=3),
         OF_EXECUTION,
         Entity.SIGNAL,
+    ),
+    "ListAuditEvents": (
+        audit.list_events,
+        lambda: audit_pb2.ListAuditEventsRequest(limit=3),
+        ("project", "domain", "principal", "rpc", "code"),
+        None,
+    ),
+    "ListQuotas": (quotas.list_quotas, lambda: quotas_pb2.ListQuotasRequest(limit=3), ("project",), None),
+    "ListRetentionPolicies": (
+        retention.list_policies,
+        lambda: retention_pb2.ListRetentionPoliciesRequest(limit=3),
+        ("project",),
+        None,
     ),
     "ListDatasets": (
         catalog_lists.list_datasets,
@@ -236,7 +253,7 @@ async def test_what_is_written_in_a_request_is_never_part_of_a_statement(ports: 
         request = make()
         places = [
             *names,
-            *(("sort_by.key", "token") if hasattr(request, "token") else ()),
+            *(name for name in ("sort_by.key", "token") if hasattr(request, name.partition(".")[0])),
             *(["filters"] if entity else []),
         ]
         place = random.choice(places)

@@ -13,7 +13,7 @@ from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Unavailable
 from sailplane_core.ids import pod_name
 from sailplane_core.layout import Layout
-from sailplane_core.phases import NodePhase, TaskPhase
+from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_protos.watch import service_pb2 as watch_pb2
 from sailplane_runtime.clock import ManualClock
 
@@ -132,6 +132,34 @@ async def test_who_follows_waits_for_an_attempt_to_begin(admin: AdminPorts, live
     live.printed[POD] = b"begun\n"
     clock.advance(admin.settings.watch_look_every_s)
     assert await asyncio.wait_for(reading, 5) == b"begun\n"
+
+
+@pytest.mark.parametrize("item", [None, {"index": 7}])
+async def test_who_follows_waits_for_an_attempt_that_nobody_has_told_of_while_its_execution_goes_on(
+    item: dict[str, int] | None, admin: AdminPorts, live: Live, clock: ManualClock
+) -> None:
+    later = asked(follow=True, **({"attempt": 1} if item is None else {"item": item}))
+    live.printed[pod_name(requests.KEY, "n0", 1) if item is None else pod_name(requests.KEY, "n0-0-n7", 0)] = b"begun\n"
+    if item is None:
+        told = requests.task_event(TaskPhase.RUNNING, attempt=1, second=3)
+    else:
+        told = requests.task_event(TaskPhase.RUNNING, second=3, phase_version=1)
+        told.metadata.external_resources.add(index=7, external_id="whatever", phase=TaskPhase.RUNNING)
+    ended = requests.workflow_event(ExecutionPhase.FAILED, second=4)
+
+    async def read_until(news: requests.Reported, request: watch_pb2.TailLogsRequest) -> bytes:
+        reading = asyncio.ensure_future(read(admin, request))
+        async with asyncio.timeout(5):
+            while not clock.sleepers:
+                await asyncio.sleep(0)
+            assert not reading.done()
+            await record(admin, news)
+            clock.advance(admin.settings.watch_look_every_s)
+            return await reading
+
+    assert await read_until(told, later) == b"begun\n"
+    with pytest.raises(NotFound, match="n0/2"):
+        await read_until(ended, asked(follow=True, attempt=2))
 
 
 async def test_of_an_attempt_that_is_over_nobody_waits_for_a_log(admin: AdminPorts) -> None:

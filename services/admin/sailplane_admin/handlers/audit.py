@@ -1,5 +1,6 @@
 """AuditService, and how the other services' calls get into the record."""
 
+import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
@@ -52,6 +53,9 @@ def _recorded(name: str, method: Method, record: Audit) -> Method:
             code = "OK"
         except SailplaneError as error:
             code = status_of(error, request, as_flyte=False).code.name
+            raise
+        except asyncio.CancelledError:
+            code = "CANCELLED"
             raise
         finally:
             given = dict(context.invocation_metadata() or ())

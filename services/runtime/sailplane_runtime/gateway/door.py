@@ -260,5 +260,12 @@ def _request_id(request: Request) -> str:
 
 def _call_of(request: Request, id: str) -> Call:
     passed_on = ((name, request.headers[name]) for name in PASSED_ON if name in request.headers)
-    client = f"{request.client.host}:{request.client.port}" if request.client else "unknown"
-    return Call((*passed_on, (REQUEST_ID, id)), client)
+    return Call((*passed_on, (REQUEST_ID, id)), _peer(request))
+
+
+def _peer(request: Request) -> str:
+    """Who asks, as gRPC writes addresses."""
+    if request.client is None:
+        return "unknown"
+    host, port = request.client
+    return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

@@ -56,8 +56,8 @@ def decode(data: bytes, message: Message, *, field: str = "") -> None:
         raise InvalidRequest("the body is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"the body is no JSON: {error}") from None
-    except ValueError as error:  # of more digits than Python reads
-        raise InvalidRequest(f"the body is no JSON: {error}") from None
+    except ValueError:
+        raise InvalidRequest("the body is no JSON: a number has too many digits") from None
     fields: Any = {field: value} if field else value
     if not isinstance(fields, dict):
         raise InvalidRequest("the body must be a JSON object")

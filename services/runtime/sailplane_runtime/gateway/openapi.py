@@ -122,11 +122,7 @@ class _Types:
             return self.of_message(field.message_type)
         if field.enum_type is not None:
             return self.of_enum(field.enum_type)
-        return (
-            {"type": "string", "contentEncoding": "base64"}
-            if field.type == _Kind.TYPE_BYTES
-            else _SCALARS[field.cpp_type]
-        )
+        return _BASE64 if field.type == _Kind.TYPE_BYTES else _SCALARS[field.cpp_type]
 
 
 def _operation(method: MethodDescriptor, binding: Binding, types: _Types) -> dict[str, Any]:

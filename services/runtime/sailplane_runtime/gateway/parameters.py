@@ -35,6 +35,11 @@ _AS_TEXT = frozenset(
     f"google.protobuf.{name}"
     for name in ("Timestamp", "Duration", "FieldMask", "StringValue", "BytesValue", "Int64Value", "UInt64Value")
 )
+_FORMS = {
+    "google.protobuf.Timestamp": "it must be a time as in RFC 3339, such as 2030-01-31T00:00:00Z",
+    "google.protobuf.Duration": "it must be seconds, such as 1.5s",
+}
+"""How those texts are written that have a form."""
 _AS_JSON = frozenset(
     f"google.protobuf.{name}"
     for name in ("BoolValue", "DoubleValue", "FloatValue", "Int32Value", "UInt32Value", "Struct", "Value", "ListValue")
@@ -120,7 +125,8 @@ def _read_message(message: Message, text: str, name: str) -> None:
     try:
         json_format.Parse(json.dumps(text) if type_name in _AS_TEXT else text, message)
     except (json_format.ParseError, ValueError) as error:
-        raise InvalidRequest.invalid(name, str(error)) from error
+        problem = _FORMS.get(type_name, str(error))
+        raise InvalidRequest.invalid(name, problem) from error
 
 
 def _value(field: FieldDescriptor, text: str, name: str) -> Any:
