@@ -126,7 +126,7 @@ class World:
         self._runs += 1
         process = Process(f"{service}-{self._runs}")
         if self.faults.strikes("crash"):
-            process.dies_at_step = self.chance.randint(1, 3000)
+            process.dies_at_step = max(2, self.chance.randint(1, 3000))  # whoever starts it must have heard of it
         self.record("started", process=process.name, dies_at_step=process.dies_at_step)
         begin = self._admin if service == "admin" else self._propeller
         starting = self.loop.create_task(begin(process), context=process.context.copy())

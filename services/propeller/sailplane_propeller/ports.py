@@ -65,7 +65,7 @@ class PropellerSettings:
     """Items of one array; more are refused."""
 
     cache_poll_s: float = 1.0
-    """Between two looks whether somebody else has computed what a node waits for."""
+    """Between two looks whether somebody else has computed what a node waits for; after long waits up to 32 times."""
 
     graph_bytes_max: int = 64 * 1024 * 1024
     """The largest graph that a dynamic task may generate. 50,000 nodes of one task take some 10 MiB."""

@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 EXECUTIONS_AT_ONCE = 1000
 """Of one query; SQLite takes 32,766 parameters."""
 
+LATE_PART = 10
+"""A look that comes later than this part of an interval is the first of two again."""
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _Pod = tuple[str, str]
 """Namespace and name."""
@@ -54,10 +57,13 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep for ever."""
+        clock, interval = self._ports.clock, timedelta(seconds=self._ports.settings.sweep_interval_s)
         while True:
-            await self._ports.clock.sleep_until(
-                self._ports.clock.now() + timedelta(seconds=self._ports.settings.sweep_interval_s)
-            )
+            due = clock.now() + interval
+            await clock.sleep_until(due)
+            if clock.now() - due > interval / LATE_PART:
+                self._suspects.clear()  # what was reported while this process stood still may not be heard yet
+                self._strays.clear()
             try:
                 await self.sweep()
             except SailplaneError as error:

@@ -103,7 +103,6 @@ class Worker:
             id = ExecutionId.parse(message.key)
             self._left_over.setdefault(id, []).append(records.read_command(message))
         for id in sorted(ids | self._left_over.keys()):
-            self.live(id).is_stale = False  # the relay has published all that was untold, and here are all commands
             self.post(id, Started())
 
     def post(self, id: ExecutionId, seen: Observation, command_id: str = "") -> None:
@@ -372,6 +371,7 @@ class Worker:
             if live.is_stale:
                 await self._recall(live)
             await self._enter(live, stored.start, stored.state)
+            live.is_stale = False  # not before: if entering fails, others may have moved it on by the next try
         return False
 
     def _clear_up(self, live: Live) -> None:
@@ -390,7 +390,6 @@ class Worker:
         pending = await self._ports.store.pending(records.COMMANDS_TOPIC, key)
         self._left_over[live.id] = [records.read_command(message) for message in pending]
         await self.recall_events(key)
-        live.is_stale = False
 
     async def _enter(self, live: Live, start: queue_pb2.Start, state: ExecutionState) -> None:
         plan = Plan(await self._definitions.closure(EntityId.of(start.workflow_id)))

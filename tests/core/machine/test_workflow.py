@@ -92,6 +92,23 @@ def test_two_who_ask_a_busy_cache_wait_for_one_timer() -> None:
     assert poll / 2 <= timers[0].at - run.now <= 3 * poll / 2 + timedelta(milliseconds=1)
 
 
+def test_who_has_waited_long_for_a_busy_cache_asks_it_less_often() -> None:
+    library = Library()
+    library.define("w", "a: task cached serialized")
+    run = Run(library, "w")
+    run.see(Started())
+    run.see(InputsBound("a", 0))
+    begun = run.now
+    busy = CacheLookedUp("a", 0, catalog_pb2.CACHE_MISS, is_busy=True)
+    looks = 0
+    while run.now - begun < timedelta(hours=1):
+        [timer] = [command for command in run.see(busy).commands if isinstance(command, SetTimer)]
+        assert timer.at - run.now <= max(timedelta(seconds=2), (run.now - begun) / 4)
+        run.now = timer.at
+        looks += 1
+    assert looks < 250
+
+
 def test_the_events_of_one_task_come_in_flytes_order() -> None:
     world = started(World(plan(compiled("w", {"a": []}))))
     world.run()

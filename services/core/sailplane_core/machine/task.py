@@ -33,6 +33,10 @@ from .state import NodeState
 from .step import Step
 
 _GRID_ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
+_LOOKS_PER_WIDTH = 16
+"""A grid gets twice as wide when somebody has waited for so many of its intervals."""
+_WIDER_MAX = 5
+"""So often at most: to 32 times the first interval."""
 _FROM_CACHE = frozenset({catalog_pb2.CACHE_HIT})
 _TO_CACHE = frozenset({catalog_pb2.CACHE_MISS, catalog_pb2.CACHE_SKIPPED})
 
@@ -159,11 +163,14 @@ def _next_look(step: Step, node: NodeState) -> datetime:
     """When the cache is asked again: at a time of the node's own grid, which is the same for whoever asks meanwhile.
 
     A look that was made twice, by two owners or after a restart, then leads to one timer. Were it two, each of them
-    would be doubled in its turn.
+    would be doubled in its turn. The longer it has waited, the wider is the grid: whoever waits for hours may wait some
+    more seconds, and every look is a transition.
     """
     interval = timedelta(seconds=step.policies.cache_poll_s)
     if not interval:
         return step.now
+    waited = max(timedelta(), step.now - (node.queued_at or step.now))
+    interval *= 2 ** min(_WIDER_MAX, (waited // (_LOOKS_PER_WIDTH * interval)).bit_length())
     seed = crc32(f"{step.start.id}/{node.id}".encode())
     origin = _GRID_ORIGIN + timedelta(microseconds=seed % (interval // timedelta(microseconds=1)))
     earliest = step.now + interval / 2
