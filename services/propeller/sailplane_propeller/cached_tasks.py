@@ -17,7 +17,6 @@ from sailplane_core.machine import (
     Command,
     NodeState,
     Observation,
-    scopes,
 )
 from sailplane_core.ports import BlobStore
 from sailplane_core.types import accepts
@@ -26,8 +25,8 @@ from sailplane_protos.datacatalog import datacatalog_pb2
 
 from . import inputs
 from .live import Live
-from .pods import declared_outputs, task_of
-from .tools import Tools, layout_of
+from .pods import declared_outputs
+from .tools import Tools
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +66,7 @@ async def populate(tools: Tools, live: Live, node: NodeState) -> Observation:
     bound = await inputs.bind(tools.literals, live.definition, node)
     key, _ = _key(live, node, bound)
     outputs = await tools.literals.read(node.outputs_uri)
-    artifact = _artifact(live, node, key, task_of(live, node), outputs)
+    artifact = _artifact(live, node, key, live.definition.task(node), outputs)
     catalog = tools.ports.admin.catalog
     try:
         await catalog.create_dataset(datacatalog_pb2.Dataset(id=key.dataset, metadata=artifact.metadata))
@@ -149,7 +148,7 @@ class Reservations:
     async def _extend(self, live: Live, node_id: str) -> None:
         try:
             async with self._places:
-                node = live.definition.state.nodes[node_id]
+                node = live.definition.node(node_id)
                 key = self._keys.get((live.id, node_id))
                 if key is None:
                     key, _ = _key(live, node, await inputs.bind(self._tools.literals, live.definition, node))
@@ -168,16 +167,14 @@ def _reserved(live: Live) -> list[str]:
 
 
 def _is_reserved(live: Live, node_id: str) -> bool:
-    node = live.definition.state.nodes[node_id]
+    node = live.definition.node(node_id)
     return node.is_reserved and not node.is_terminal
 
 
 def _key(live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> tuple[CatalogKey, bool]:
     """Where the node's outputs are looked for, and whether runs with the same inputs wait for one another."""
-    definition = live.definition
-    spec = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node)
-    task = task_of(live, node)
-    policy = cache_policy(spec, task)
+    task = live.definition.task(node)
+    policy = cache_policy(live.definition.spec(node), task)
     if policy is None:
         raise InvariantBroken(f"node {node.id} is not cached")
     return catalog_key(task, policy, bound), policy.is_serializable
@@ -201,7 +198,7 @@ async def _hit(tools: Tools, live: Live, node: NodeState, key: CatalogKey) -> Ca
     outputs = literals_pb2.LiteralMap(literals={data.name: data.value for data in artifact.data})
     if not _fits(declared_outputs(live, node), outputs) or not await _is_whole(tools.ports.blobs, outputs):
         return None
-    await tools.literals.write(layout_of(live).outputs_uri(node.id, node.attempt), outputs)
+    await tools.literals.write(live.definition.layout.outputs_uri(node.id, node.attempt), outputs)
     shown = _metadata(key, artifact.id, artifact.metadata)
     return CacheLookedUp(node.id, node.attempt, catalog_pb2.CACHE_HIT, shown)
 

@@ -10,7 +10,6 @@ from sailplane_core.machine import (
     Command,
     NodeState,
     Observation,
-    scopes,
 )
 
 from . import children, inputs
@@ -27,10 +26,9 @@ async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | Non
     if isinstance(bound, Failure):
         return BindingFailed(node.id, node.attempt, bound)
     definition = live.definition
-    lookup = definition.state.nodes.__getitem__
-    plan = EntityId.of(scopes.spec_of(definition.plan, lookup, node).workflow_node.launchplan_ref)
+    plan = EntityId.of(definition.spec(node).workflow_node.launchplan_ref)
     caller = children.Caller(live.id, node.id, node.attempt, definition.start)
-    earlier = definition.state.earlier.get(scopes.path_to(lookup, node))
+    earlier = definition.earlier(node)
     recovers = None
     if earlier is not None and earlier.child_name:
         recovers = ExecutionId(live.id.project, live.id.domain, earlier.child_name)

@@ -1,13 +1,13 @@
 """Gates that wait for a signal: asking admin for it, and what its value makes of the gate."""
 
 from sailplane_core.failures import Failure, FailureKind
-from sailplane_core.machine import BindingFailed, NodeState, Observation, SignalTaken, scopes
+from sailplane_core.machine import BindingFailed, NodeState, Observation, SignalTaken
 from sailplane_core.types import accepts, describe
 from sailplane_protos.core import literals_pb2, types_pb2
 
 from . import inputs
 from .live import Live
-from .tools import Tools, layout_of
+from .tools import Tools
 
 REJECTED = "ReceivedRejectSignal"
 """Flyte's code."""
@@ -22,7 +22,7 @@ async def take_signal(tools: Tools, live: Live, node: NodeState) -> Observation 
     bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
     if isinstance(bound, Failure):
         return BindingFailed(node.id, node.attempt, bound)
-    gate = scopes.spec_of(live.definition.plan, live.definition.state.nodes.__getitem__, node).gate_node
+    gate = live.definition.spec(node).gate_node
     if gate.WhichOneof("condition") == "approve":
         signal_id, declared = gate.approve.signal_id, types_pb2.LiteralType(simple=types_pb2.BOOLEAN)
     else:
@@ -37,7 +37,7 @@ async def take_signal(tools: Tools, live: Live, node: NodeState) -> Observation 
         bound = literals_pb2.LiteralMap(literals={gate.signal.output_variable_name: value})
     elif not value.scalar.primitive.boolean:
         return SignalTaken(node.id, node.attempt, _failure(REJECTED, f"signal {signal_id!r} was rejected"))
-    await tools.literals.write(layout_of(live).outputs_uri(node.id, node.attempt), bound)
+    await tools.literals.write(live.definition.layout.outputs_uri(node.id, node.attempt), bound)
     return SignalTaken(node.id, node.attempt)
 
 

@@ -20,17 +20,17 @@ from sailplane_core.machine import (
 )
 from sailplane_core.phases import NODE_DONE, TaskPhase
 from sailplane_core.plan import Closure
-from sailplane_protos.core import literals_pb2, workflow_pb2
+from sailplane_protos.core import literals_pb2
 
 from . import dynamic, inputs
 from .live import Live
-from .tools import Tools, layout_of
+from .tools import Tools
 
 
 async def bind_inputs(tools: Tools, live: Live, node: NodeState) -> Observation:
     """`BindInputs`."""
     is_end = node.kind is NodeKind.END
-    uri = layout_of(live).outputs_uri(node.id, node.attempt) if is_end else node.inputs_uri
+    uri = live.definition.layout.outputs_uri(node.id, node.attempt) if is_end else node.inputs_uri
     bound = await inputs.write(tools.literals, live, node, uri)
     if isinstance(bound, Failure):
         return BindingFailed(node.id, node.attempt, bound)
@@ -39,18 +39,17 @@ async def bind_inputs(tools: Tools, live: Live, node: NodeState) -> Observation:
 
 async def build_graph(tools: Tools, live: Live, node: NodeState) -> Observation:
     """`BuildGraph`. Where the execution recovered from had its graph, that is taken, as its nodes are known."""
-    definition, layout = live.definition, layout_of(live)
-    lookup = definition.state.nodes.__getitem__
-    earlier = definition.state.earlier.get(scopes.path_to(lookup, node))
+    definition = live.definition
+    earlier = definition.earlier(node)
     if earlier is not None and earlier.graph_uri and node.task_phase is TaskPhase.UNDEFINED:
         graph_uri = earlier.graph_uri
         job_uri = f"{graph_uri.rpartition('/')[0]}/{FUTURES}"
         built = await dynamic.load(tools.ports.blobs, graph_uri)
     else:
-        graph_uri = layout.dynamic_closure_uri(node.id, node.attempt)
-        job_uri = layout.futures_uri(node.id, node.attempt)
+        graph_uri = definition.layout.dynamic_closure_uri(node.id, node.attempt)
+        job_uri = definition.layout.futures_uri(node.id, node.attempt)
         id = workflow_id(live.id, node.id, node.attempt)
-        interface = scopes.task_of(definition.plan, lookup, node).interface
+        interface = definition.task(node).interface
         bytes_max = tools.ports.settings.graph_bytes_max
         built = await dynamic.build(tools.ports.blobs, tools.ports.admin, id, interface, job_uri, graph_uri, bytes_max)
     if isinstance(built, Failure):
@@ -64,7 +63,7 @@ async def take_branch(tools: Tools, live: Live, node: NodeState) -> Observation:
     bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
     if isinstance(bound, Failure):
         return BindingFailed(node.id, node.attempt, bound)
-    chosen = conditions.choose(_spec(live, node).branch_node, await tools.literals.values(bound))
+    chosen = conditions.choose(live.definition.spec(node).branch_node, await tools.literals.values(bound))
     if isinstance(chosen, Failure):
         return BindingFailed(node.id, node.attempt, chosen)
     return BranchTaken(node.id, node.attempt, chosen)
@@ -76,7 +75,7 @@ async def open_array(tools: Tools, live: Live, node: NodeState) -> Observation:
     if isinstance(bound, Failure):
         return BindingFailed(node.id, node.attempt, bound)
     values = await tools.literals.values(bound)
-    size = arrays.size(_spec(live, node).array_node, values, tools.ports.settings.array_items_max)
+    size = arrays.size(live.definition.spec(node).array_node, values, tools.ports.settings.array_items_max)
     if isinstance(size, Failure):
         return BindingFailed(node.id, node.attempt, size)
     return ArrayOpened(node.id, node.attempt, size)
@@ -84,25 +83,19 @@ async def open_array(tools: Tools, live: Live, node: NodeState) -> Observation:
 
 async def gather_items(tools: Tools, live: Live, node: NodeState) -> Observation:
     """`GatherItems`."""
-    nodes = live.definition.state.nodes
     gathered: list[literals_pb2.LiteralMap | None] = []
     for index in range(node.size):
-        item = nodes[scopes.item_id(node, index)]
+        item = live.definition.node(scopes.item_id(node, index))
         gathered.append(await tools.literals.read(item.outputs_uri) if item.phase in NODE_DONE else None)
     outputs = arrays.gathered(gathered, await _output_names(tools, live, node))
-    await tools.literals.write(layout_of(live).outputs_uri(node.id, node.attempt), outputs)
+    await tools.literals.write(live.definition.layout.outputs_uri(node.id, node.attempt), outputs)
     return ItemsGathered(node.id, node.attempt)
-
-
-def _spec(live: Live, node: NodeState) -> workflow_pb2.Node:
-    return scopes.spec_of(live.definition.plan, live.definition.state.nodes.__getitem__, node)
 
 
 async def _output_names(tools: Tools, live: Live, node: NodeState) -> list[str]:
     """What the array's items give: what their interface declares."""
-    lookup = live.definition.state.nodes.__getitem__
-    inner = scopes.inside(live.definition.plan, lookup, node)
-    spec = _spec(live, node).array_node.node
+    inner = live.definition.inside(node)
+    spec = live.definition.spec(node).array_node.node
     match spec.WhichOneof("target"):
         case "task_node":
             interface = inner.closure.task(spec).interface

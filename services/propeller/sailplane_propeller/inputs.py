@@ -110,17 +110,16 @@ async def bind(literals: Literals, definition: Definition, node: NodeState) -> l
     Raises `BindingFailed` (of `sailplane_core.bindings`) when they cannot be resolved, `NotFound` and `Unavailable`
     when what they point to cannot be read.
     """
-    lookup = definition.state.nodes.__getitem__
     if node.is_item:
-        array = lookup(node.scope)
-        spec = scopes.spec_of(definition.plan, lookup, array).array_node
-        return arrays.inputs_of(spec, await literals.read_values(array.inputs_uri), node.item)
-    graph = scopes.graph_of(definition.plan, lookup, node.scope)
+        array = definition.node(node.scope)
+        values = await literals.read_values(array.inputs_uri)
+        return arrays.inputs_of(definition.spec(array).array_node, values, node.item)
+    graph = definition.graph(node.scope)
     bindings = graph.template.outputs if node.kind is NodeKind.END else graph.nodes[node.spec_id].inputs
-    scope = scopes.binding_scope(lookup, node)
+    scope = scopes.binding_scope(definition.node, node)
     sources: dict[str, literals_pb2.LiteralMap] = {}
     for spec_id in promised_nodes(bindings):
-        source = definition.state.nodes.get(scopes.id_in(lookup, scope, spec_id or START_NODE_ID))
+        source = definition.state.nodes.get(scopes.id_in(definition.node, scope, spec_id or START_NODE_ID))
         written = await literals.read(source.outputs_uri if source is not None else "")
         sources[spec_id] = _aliased(definition, source, written)
     for spec_id, var in sorted(entered_outputs(bindings)):
@@ -151,7 +150,7 @@ def _aliased(
     """Outputs under the names that other nodes may call them by, too."""
     if source is None or source.kind is NodeKind.START:
         return written
-    aliases = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, source).output_aliases
+    aliases = definition.spec(source).output_aliases
     if not aliases:
         return written
     both = literals_pb2.LiteralMap()
@@ -198,7 +197,7 @@ async def write(literals: Literals, live: Live, node: NodeState, uri: str) -> li
     """
     try:
         inputs = await bind(literals, live.definition, node)
-        if not (node.is_item and uri == live.definition.state.nodes[node.scope].inputs_uri):
+        if not (node.is_item and uri == live.definition.node(node.scope).inputs_uri):
             await literals.write(uri, inputs)
     except BindingFailed as error:
         return error.failure

@@ -10,9 +10,10 @@ from sailplane_core.durations import timedelta_of
 from sailplane_core.errors import InvariantBroken, Unavailable
 from sailplane_core.ids import ExecutionId
 from sailplane_core.layout import Layout
-from sailplane_core.machine import ExecutionState, Observation
-from sailplane_core.plan import Plan
+from sailplane_core.machine import ExecutionState, NodeState, Observation, scopes
+from sailplane_core.plan import Graph, Plan
 from sailplane_core.ports import Delivery
+from sailplane_protos.core import tasks_pb2, workflow_pb2
 from sailplane_protos.propeller import queue_pb2
 
 
@@ -39,6 +40,35 @@ class Definition:
     plan: Plan
     earlier_layout: Layout | None = None
 
+    def node(self, node_id: str) -> NodeState:
+        """The row of a node that was reached."""
+        return self.state.nodes[node_id]
+
+    def graph(self, scope: str) -> Graph:
+        """The graph that the nodes of a scope belong to."""
+        return scopes.graph_of(self.plan, self.node, scope)
+
+    def inside(self, node: NodeState) -> Graph:
+        """The graph that a node contains."""
+        return scopes.inside(self.plan, self.node, node)
+
+    def spec(self, node: NodeState) -> workflow_pb2.Node:
+        """The node as written in its workflow."""
+        return scopes.spec_of(self.plan, self.node, node)
+
+    def task(self, node: NodeState) -> tasks_pb2.TaskTemplate:
+        """The template that a task node runs."""
+        return scopes.task_of(self.plan, self.node, node)
+
+    def earlier(self, node: NodeState) -> NodeState | None:
+        """The same node in the execution that this one recovers, if it got there."""
+        return self.state.earlier.get(scopes.path_to(self.node, node))
+
+    @property
+    def layout(self) -> Layout:
+        """The paths of its files."""
+        return self.state.start.layout
+
 
 @dataclass(slots=True, eq=False)
 class Live:
@@ -46,8 +76,8 @@ class Live:
 
     `namespace` is where its Pods are, known once its start order is. `inbox` is what was seen and not yet evaluated.
     `worker` runs while there is something in it. `chains` holds, per node, the last command under way: the next one
-    about the same node waits for it. `is_stale` says that others may have decided on something
-    that nobody here knows of: it is looked up with the next load.
+    about the same node waits for it. `is_stale` says that others may have decided on something that nobody here knows
+    of: it is looked up with the next load.
     """
 
     id: ExecutionId

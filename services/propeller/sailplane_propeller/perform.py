@@ -151,7 +151,7 @@ class Performers:
             return await last(self._tools, live, command)
         if not live.is_current(command.node_id, command.attempt):
             return None
-        return await HANDS[type(command)](self._tools, live, live.definition.state.nodes[command.node_id])
+        return await HANDS[type(command)](self._tools, live, live.definition.node(command.node_id))
 
 
 def _gave_up(command: Command, error: Exception, tries: int) -> Observation | None:

@@ -6,21 +6,14 @@ from dataclasses import dataclass
 from sailplane_core import attributes, task_result
 from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import EntityId, ExecutionId, pod_name
-from sailplane_core.layout import Layout
-from sailplane_core.machine import NodeKind, NodeState, scopes
+from sailplane_core.machine import NodeKind, NodeState
 from sailplane_core.machine.retries import is_interruptible
 from sailplane_core.phases import TASK_TERMINAL, TaskPhase
 from sailplane_core.podspec import PodContext, primary_container
-from sailplane_protos.core import literals_pb2, tasks_pb2
+from sailplane_protos.core import literals_pb2
 
 from .live import Definition, Live
 from .ports import PropellerSettings
-
-
-def task_of(live: Live, node: NodeState) -> tasks_pb2.TaskTemplate:
-    """The template that a task node runs."""
-    definition = live.definition
-    return scopes.task_of(definition.plan, definition.state.nodes.__getitem__, node)
 
 
 def has_pod(node: NodeState) -> bool:
@@ -32,9 +25,8 @@ def has_pod(node: NodeState) -> bool:
 def declared_outputs(live: Live, node: NodeState) -> task_result.Declared:
     """What an attempt of a task node must write."""
     definition = live.definition
-    lookup = definition.state.nodes.__getitem__
-    array = scopes.spec_of(definition.plan, lookup, lookup(node.scope)).array_node if node.is_item else None
-    return task_result.declared_by(task_of(live, node).interface, array)
+    array = definition.spec(definition.node(node.scope)).array_node if node.is_item else None
+    return task_result.declared_by(definition.task(node).interface, array)
 
 
 def default_envs(settings: PropellerSettings) -> dict[str, str]:
@@ -48,22 +40,20 @@ def pod_context(
 ) -> PodContext:
     """Everything that the Pod of a node's present attempt is made from."""
     definition = live.definition
-    spec = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node)
-    info, start = definition.state.start, definition.start
-    layout = Layout(info.root_uri, info.raw_prefix, info.id)
+    spec, layout, start = definition.spec(node), definition.layout, definition.start
     return PodContext(
         execution=live.id,
         workflow_name=EntityId.of(start.workflow_id).name,
         node_id=node.id,
         attempt=node.attempt,
-        task=task_of(live, node),
+        task=definition.task(node),
         namespace=live.namespace,
         inputs=inputs,
         inputs_uri=node.inputs_uri,
         output_prefix=layout.attempt_uri(node.id, node.attempt),
         raw_output_prefix=layout.raw_uri(node.id, node.attempt),
         checkpoint_prefix=layout.checkpoint_uri(node.id, node.attempt),
-        previous_checkpoint_prefix=_previous_checkpoint(definition, layout, node),
+        previous_checkpoint_prefix=_previous_checkpoint(definition, node),
         overrides=spec.task_node.overrides,
         envs=dict(start.envs),
         default_envs=default_envs,
@@ -72,18 +62,18 @@ def pod_context(
         service_account=start.security_context.run_as.k8s_service_account or "default",
         default_needs=attributes.default_needs(start.task_resources),
         needs_max=attributes.limits(start.task_resources),
-        interruptible=is_interruptible(node, spec, definition.plan.primary.template, info.policies),
+        interruptible=is_interruptible(node, spec, definition.plan.primary.template, definition.state.start.policies),
         array_index=node.item,
     )
 
 
-def _previous_checkpoint(definition: Definition, layout: Layout, node: NodeState) -> str:
+def _previous_checkpoint(definition: Definition, node: NodeState) -> str:
     """Where the attempt before this one kept its checkpoint, if only in the execution that this one recovers."""
     if node.attempt:
-        return layout.checkpoint_uri(node.id, node.attempt - 1)
+        return definition.layout.checkpoint_uri(node.id, node.attempt - 1)
     if definition.earlier_layout is None:
         return ""
-    earlier = definition.state.earlier.get(scopes.path_to(definition.state.nodes.__getitem__, node))
+    earlier = definition.earlier(node)
     if earlier is None:
         return ""
     last = earlier.attempt - 1 if earlier.task_phase is TaskPhase.UNDEFINED else earlier.attempt
@@ -116,12 +106,12 @@ class PodNames:
         pods: list[tuple[str, str]] = []
         definition = live.definition
         for node_id in sorted(definition.state.active):
-            node = definition.state.nodes[node_id]
+            node = definition.node(node_id)
             if has_pod(node):
                 name = pod_name(live.id, node.id, node.attempt)
-                spec = scopes.spec_of(definition.plan, definition.state.nodes.__getitem__, node)
+                overrides = definition.spec(node).task_node.overrides
                 try:
-                    primary = primary_container(task_of(live, node), spec.task_node.overrides, name)
+                    primary = primary_container(definition.task(node), overrides, name)
                 except InvalidRequest:  # which no Pod can be made from
                     continue
                 self.add(live, node, primary)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sailplane_core.layout import Layout
 from sailplane_core.machine import Command, NodeState, Observation
 
 from .inputs import Literals
@@ -27,9 +26,3 @@ Hand = Callable[[Tools, Live, NodeState], Awaitable[Observation | None]]
 """Carries out one kind of command about a node whose present attempt it is. None when nothing is to be seen of it."""
 LastHand = Callable[[Tools, Live, Command], Awaitable[Observation | None]]
 """The same for commands about nodes that have ended."""
-
-
-def layout_of(live: Live) -> Layout:
-    """The paths of an execution."""
-    start = live.definition.state.start
-    return Layout(start.root_uri, start.raw_prefix, start.id)

@@ -142,9 +142,7 @@ class Watcher:
     async def _end_of(self, attempt: Attempt, report: podphase.PodReport) -> TaskEnded:
         """Join the Pod's end with what it left behind."""
         live = self._find(attempt.execution)
-        node = live.definition.state.nodes[attempt.node_id]
-        start = live.definition.state.start
-        layout = Layout(start.root_uri, start.raw_prefix, start.id)
+        node, layout = live.definition.node(attempt.node_id), live.definition.layout
         files = await self._files(layout, attempt)
         declared = declared_outputs(live, node)
         bytes_max = self._ports.settings.output_bytes_max

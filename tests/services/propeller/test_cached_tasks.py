@@ -29,7 +29,7 @@ from sailplane_propeller.live import Definition, Live
 from sailplane_propeller.logs import Logs
 from sailplane_propeller.pods import PodNames
 from sailplane_propeller.ports import PropellerPorts
-from sailplane_propeller.tools import Tools, layout_of
+from sailplane_propeller.tools import Tools
 from sailplane_protos.core import catalog_pb2, literals_pb2
 from sailplane_protos.datacatalog import datacatalog_pb2 as pb
 from sailplane_protos.propeller import queue_pb2
@@ -125,7 +125,7 @@ class Work:
     async def populate(self, output: literals_pb2.Literal) -> CachePopulated:
         """Keep an output."""
         written = literals_pb2.LiteralMap(literals={"o0": output})
-        uri = layout_of(self.live).outputs_uri("n0", 1)
+        uri = self.live.definition.layout.outputs_uri("n0", 1)
         await self.tools.literals.write(uri, written)
         self.live.definition.state.replace(replace(self.node, outputs_uri=uri))
         seen = await cached_tasks.populate(self.tools, self.live, self.node)
@@ -134,7 +134,7 @@ class Work:
 
     async def outputs(self) -> literals_pb2.LiteralMap:
         """What lies where the attempt's outputs would."""
-        uri = layout_of(self.live).outputs_uri("n0", 0)
+        uri = self.live.definition.layout.outputs_uri("n0", 0)
         return literals_pb2.LiteralMap.FromString(await self.tools.ports.blobs.get(uri))
 
 
@@ -165,7 +165,7 @@ async def begun(
     metadata = message.tasks[0].template.metadata
     metadata.discoverable, metadata.discovery_version, metadata.cache_serializable = True, "1", serial
     live = Live(id, loaded=Definition(start, state, Plan(Closure(message))))
-    uri = layout_of(live).inputs_uri("n0")
+    uri = live.definition.layout.inputs_uri("n0")
     state.replace(NodeState("n0", "n0", "", NodeKind.TASK, phase=NodePhase.RUNNING, inputs_uri=uri))
     return Work(Tools(ports, Literals(blobs), PodNames(), Logs(ports)), live, admin.catalog, clock)
 

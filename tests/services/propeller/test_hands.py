@@ -30,7 +30,7 @@ from sailplane_propeller.live import Definition, Live
 from sailplane_propeller.logs import Logs
 from sailplane_propeller.pods import PodNames
 from sailplane_propeller.ports import PropellerPorts, PropellerSettings
-from sailplane_propeller.tools import Tools, layout_of
+from sailplane_propeller.tools import Tools
 from sailplane_protos.core import literals_pb2, types_pb2, workflow_pb2
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.blobs.files import FileBlobs
@@ -89,7 +89,7 @@ class Work:
 
     async def written(self, id: str) -> literals_pb2.LiteralMap:
         """What lies in the store as a node's outputs."""
-        uri = layout_of(self.live).outputs_uri(id, 0)
+        uri = self.live.definition.layout.outputs_uri(id, 0)
         return literals_pb2.LiteralMap.FromString(await self.tools.ports.blobs.get(uri))
 
 
@@ -118,7 +118,7 @@ async def begun(tmp_path: Path, **inputs: object) -> Work:
     )
     live = Live(X, loaded=Definition(start, state, Plan(Closure(compiled(TEMPLATE, KNOWN)))))
     for id, kind in KINDS.items():
-        uri = layout_of(live).inputs_uri(id)
+        uri = live.definition.layout.inputs_uri(id)
         state.replace(NodeState(id, id, "", kind, phase=NodePhase.RUNNING, inputs_uri=uri))
     return Work(Tools(ports, Literals(blobs), PodNames(), Logs(ports)), live, signals)
 
@@ -131,7 +131,7 @@ async def with_items(tmp_path: Path, *outputs: dict[str, object] | None) -> Work
     state.replace(opened)
     for index, given in enumerate(outputs):
         id = scopes.item_id(opened, index)
-        uri = layout_of(work.live).outputs_uri(id, 0)
+        uri = work.live.definition.layout.outputs_uri(id, 0)
         phase = NodePhase.FAILED if given is None else NodePhase.SUCCEEDED
         state.replace(NodeState(id, "item", "array", NodeKind.TASK, item=index, phase=phase, outputs_uri=uri))
         if given is not None:

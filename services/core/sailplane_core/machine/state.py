@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from ..failures import Failure
 from ..ids import ExecutionId
+from ..layout import Layout
 from ..phases import EXECUTION_TERMINAL, NODE_DONE, NODE_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
 
 
@@ -60,6 +61,11 @@ class StartInfo:
     policies: Policies = Policies()
     namespace: str = ""
 
+    @property
+    def layout(self) -> Layout:
+        """The paths of its files."""
+        return Layout(self.root_uri, self.raw_prefix, self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -99,8 +105,8 @@ class NodeState:
 
     `attempt` counts from 0 and fences observations; `attempt_started_at` is when its launch was decided. `removing` is
     true from the moment its Pod or child execution shall go until it is gone; that Pod may be the attempt's before, as
-    long as the present one is not launched. `is_waiting` says that it is held back
-    by the limit on parallel nodes, `holds_slot` that it counts there.
+    long as the present one is not launched. `is_waiting` says that it is held back by the limit on parallel nodes,
+    `holds_slot` that it counts there.
 
     Of an array, `size` is the number of items, -1 until it is known. Of a task that generated a graph, `graph_uri` is
     where that lies. Of a launch-plan node, `child_name` is its execution's name. `culprit_id` is the node inside that

@@ -78,7 +78,7 @@ class Step:
     @cached_property
     def layout(self) -> Layout:
         """The paths of this execution."""
-        return Layout(self.start.root_uri, self.start.raw_prefix, self.start.id)
+        return self.start.layout
 
     @property
     def policies(self) -> Policies:
