@@ -115,7 +115,7 @@ def admit(transaction: Transaction, new: Newcomer, waiting_max: int, now: dateti
         execution_aborts.abort(transaction, id, f"execution {new.id} takes its place", now)
     if admission.starts_below is None:
         return Place({"plan_name_id": name_id}, aborted=aborted)
-    if len(waiting) - len(aborted) >= waiting_max:
+    if len({row.id for row in waiting} - set(admission.aborted)) >= waiting_max:
         raise LimitReached(f"{waiting_max} executions of launch plan {plan} that wait for others to end")
     return Place(_waiting_columns(new, name_id, admission.starts_below), starts=False, aborted=aborted)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sailplane_core.errors import InvalidRequest
 from sailplane_core.ports import BlobStore, Clock
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
@@ -13,6 +14,8 @@ from .cache import EntityCache, KeyCache, RowIdCache
 from .changes import Changes
 
 MIB = 1024 * 1024
+SIGNED_URL_S_MAX = 3600
+"""Who finds one in a log should not be able to use it the next day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,12 @@ class AdminSettings:
 
     version: str = "0.1.0"
     """Of this program, as GetVersion tells it."""
+
+    def __post_init__(self) -> None:
+        """Raises `InvalidRequest` for what may not be."""
+        for name in ("upload_expires_in_s", "download_expires_in_s"):
+            if getattr(self, name) > SIGNED_URL_S_MAX:
+                raise InvalidRequest.invalid(name, f"a signed URL is good for {SIGNED_URL_S_MAX} s at most")
 
     build: str = ""
     """The revision it was built from; "" when nobody says."""

@@ -7,6 +7,7 @@ is not there. A group of a service stands with the service (`sailplane_admin.por
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -84,8 +85,8 @@ def read(group: type[G], name: str, environ: Mapping[str, str], **overrides: obj
     """A group from its variables `SAILPLANE_<NAME>_<FIELD>`; `overrides` that are not None win over them.
 
     Lists are separated by commas, names and their texts are a JSON object, and an empty text gives None where that is
-    a value. Raises `InvalidRequest` that names every variable which does not parse, or which no field of the group
-    stands for.
+    a value. No number is negative. Raises `InvalidRequest` that names every variable which does not parse, or which no
+    field of the group stands for.
     """
     prefix = f"{PREFIX}{name.upper()}_"
     hints = typing.get_type_hints(group)
@@ -140,4 +141,7 @@ def _parse(hint: Any, text: str) -> object:
     parser = _PARSERS.get(hint)
     if parser is None:
         raise ValueError("cannot be set by a variable")
-    return parser(text)
+    value = parser(text)
+    if isinstance(value, int | float) and not 0 <= value < math.inf:
+        raise ValueError("must be a number from 0 on")
+    return value

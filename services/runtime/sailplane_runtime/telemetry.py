@@ -47,4 +47,10 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
         )
     )
+    handler.addFilter(_is_news)
     logging.basicConfig(handlers=[handler], level=max(logging.WARNING, LEVELS[settings.level]), force=True)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that a client went away in the middle of a reply: gRPC logs that as an error, and anybody can do it."""
+    return not (record.name.startswith("grpc.") and "ExecuteBatchError" in record.getMessage())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from sailplane_admin import data_proxy, events, executions
-from sailplane_admin.ports import AdminPorts
+from sailplane_admin.ports import AdminPorts, AdminSettings
 from sailplane_core.errors import AlreadyExists, InvalidRequest, LimitReached, NotFound, Refused, SailplaneError
 from sailplane_core.phases import NodePhase, TaskPhase
 from sailplane_protos.core import literals_pb2
@@ -258,3 +258,9 @@ async def test_what_is_too_large_for_a_reply_is_not_read(admin: AdminPorts) -> N
     os.truncate(path, admin.settings.literals_bytes_max + 1)
     with pytest.raises(LimitReached, match="signed URL"):
         await data_proxy.get_data(admin, get(f"{URL}/o"))
+
+
+@pytest.mark.parametrize("name", ["upload_expires_in_s", "download_expires_in_s"])
+def test_no_installation_has_urls_that_are_good_for_longer_than_an_hour(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{name}.*3600 s at most"):
+        AdminSettings(**{name: 3601})

@@ -42,6 +42,12 @@ def test_overrides_win_unless_they_say_nothing() -> None:
     assert (settings.port, settings.host) == (0, "::1")
 
 
+@pytest.mark.parametrize("text", ["-1", "-0.5", "inf", "nan"])
+def test_numbers_are_finite_and_not_negative(text: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"SAILPLANE_GRPC_STOP_GRACE_S.*from 0 on"):
+        read(GrpcSettings, "grpc", {"SAILPLANE_GRPC_STOP_GRACE_S": text})
+
+
 @pytest.mark.parametrize("text", ["x", "[]", '{"a": 1}', "null"])
 def test_names_with_texts_are_an_object_of_texts(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"SAILPLANE_GROUP_TABLE.*JSON object"):

@@ -57,3 +57,12 @@ def test_console_is_for_people() -> None:
 def test_unknown_words_are_refused(settings: LogSettings) -> None:
     with pytest.raises(InvalidRequest, match="must be one of"):
         configure(settings)
+
+
+def test_clients_that_go_away_are_no_news() -> None:
+    out = io.StringIO()
+    configure(LogSettings(format="json"), out)
+    of_grpc = logging.getLogger("grpc._cython.cygrpc")
+    of_grpc.error("Unexpected [%s] raised in core by servicer method [%s]", "ExecuteBatchError", "/x/y")
+    of_grpc.error("something else")
+    assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["something else"]
