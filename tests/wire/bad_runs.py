@@ -249,7 +249,7 @@ def windows(method: str) -> Iterator[Bad]:
     """What can be wrong with the order and the page."""
     for token in ("a", "-1", "1.5", "1e3", " 1", "٣", "9" * 30):
         yield bad(method, "token", token, "invalid pagination token")
-    for key in ("nope", "signal.value", "a b"):
+    for key in ("nope", "admin_tag.name", "a b"):
         yield bad(method, "sort_by.key", key, f"invalid sort key '{key}'")
     yield bad(method, "sort_by.key", "no.such.thing", "'no.such' entity")
 
@@ -280,7 +280,7 @@ LISTS = [
     bad("ListExecutions", "filters", "eq(state,ACTIVE)", "state"),
     bad("ListExecutions", "sort_by.key", "name", "invalid sort key 'name'"),
     bad("ListNodeExecutions", "workflow_execution_id.name", None, "missing name"),
-    bad("ListSignals", "filters", "eq(signal.value,a)", "'signal.value' is invalid filter"),
+    bad("ListSignals", "filters", "eq(signal.colour,a)", "'signal.colour' is invalid filter"),
     bad("ListSignals", "filters", "eq(execution.phase,a)", "'execution' entity is not allowed in filters"),
     bad("ListSignals", "workflow_execution_id.name", None, "missing name"),
     bad("ListNodeExecutions", "unique_parent_id", "none", "node execution", NOT_FOUND),
