@@ -7,6 +7,7 @@ perform.py      carries commands out, by the hands (tools.py: what they have at 
                 task_pods.py, cached_tasks.py, child_nodes.py, gate_nodes.py, graph_nodes.py
 places.py       how many at one time, the most urgent first
 timers.py       the commands that wait for their time
+retry.py        pauses before another try, and how many tries
 inputs.py       resolves a node's bindings against what its upstream nodes wrote
 dynamic.py      what a task generated -> a stored workflow
 children.py     what is asked of admin about executions that nodes start

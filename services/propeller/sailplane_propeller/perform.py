@@ -8,10 +8,9 @@ never overtakes launching it; different nodes go on side by side.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 
 import structlog
-from sailplane_core.errors import InvalidRequest, LimitReached, Malfunction, Unavailable
+from sailplane_core.errors import InvalidRequest, Malfunction
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import (
@@ -40,16 +39,13 @@ from sailplane_core.machine import (
 )
 from sailplane_protos.core import catalog_pb2
 
-from . import cached_tasks, child_nodes, gate_nodes, graph_nodes, records, task_pods
+from . import cached_tasks, child_nodes, gate_nodes, graph_nodes, records, retry, task_pods
 from .live import Live
 from .places import Places
 from .timers import Timers
 from .tools import Hand, LastHand, Tools
 
 log = structlog.get_logger(__name__)
-
-TRIES_MAX = 5
-"""How often an unexpected error is met with another try before the attempt is given up as a system failure."""
 
 HANDS: Mapping[type[Command], Hand] = {
     BindInputs: graph_nodes.bind_inputs,
@@ -127,23 +123,21 @@ class Performers:
 
         Whoever waits gives his place to others: what they ask for may be at hand.
         """
-        delay_s, tries = self._ports.settings.retry_delay_s, 0
         due_at = self._ports.clock.now() + live.queueing_budget
-        while True:
-            try:
-                async with self._places.one(due_at):
-                    await self._ports.turns.next()
-                    return await self._perform(live, command)
-            except Exception as error:  # one attempt suffers, not the engine
-                if isinstance(error, (Unavailable, LimitReached)) and not isinstance(error, Malfunction):
-                    log.warning("command_waits", execution=str(live.id), command=repr(command), reason=str(error))
-                else:
-                    log.exception("command_failed", execution=str(live.id), command=repr(command))
-                    tries += 1
-                    if (given_up := _gave_up(command, error, tries)) is not None:
-                        return given_up
-            await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
-            delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+        about = {"execution": str(live.id), "command": repr(command)}
+
+        async def perform() -> Observation | None:
+            async with self._places.one(due_at):
+                await self._ports.turns.next()
+                return await self._perform(live, command)
+
+        def give_up(error: Exception, tries: int) -> Observation | None:  # one attempt suffers, not the engine
+            log.error("command_failed", exc_info=error, **about)
+            return _gave_up(command, error, tries)
+
+        return await retry.until_done(
+            self._ports, perform, "command_waits", waits_for=_is_waited_for, give_up=give_up, **about
+        )
 
     async def _perform(self, live: Live, command: Command) -> Observation | None:
         last = LAST_HANDS.get(type(command))
@@ -154,11 +148,16 @@ class Performers:
         return await HANDS[type(command)](self._tools, live, live.definition.node(command.node_id))
 
 
+def _is_waited_for(error: Exception) -> bool:
+    """A service that fails by a fault of its own may do so for ever."""
+    return retry.is_unavailable(error) and not isinstance(error, Malfunction)
+
+
 def _gave_up(command: Command, error: Exception, tries: int) -> Observation | None:
     """What a command that keeps failing comes to; None to try again. What must go is never given up before it is."""
     if isinstance(error, InvalidRequest):
         failure = Failure("BadTaskFormat", str(error), FailureKind.USER, retryable=False)
-    elif tries >= TRIES_MAX:
+    elif tries >= retry.TRIES_MAX:
         failure = Failure("CommandFailed", "the engine failed to begin this attempt", FailureKind.SYSTEM)
     else:
         return None

@@ -6,12 +6,12 @@ the attempt ended, and the machine gets one observation.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
 from sailplane_core import podphase, task_result
-from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
+from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
 from sailplane_core.layout import Layout
@@ -20,6 +20,7 @@ from sailplane_core.phases import TaskPhase
 from sailplane_core.ports import PodPhase, PodStatus
 from sailplane_runtime.threads import inline_or_thread
 
+from . import retry
 from .inputs import Literals
 from .live import Live
 from .logs import Logs
@@ -27,9 +28,6 @@ from .pods import Attempt, PodNames, declared_outputs
 from .ports import PropellerPorts
 
 log = structlog.get_logger(__name__)
-
-TRIES_MAX = 5
-"""How often results are read again after an unexpected error before the attempt is given up."""
 
 
 class Watcher:
@@ -115,28 +113,23 @@ class Watcher:
 
     async def _report_end(self, attempt: Attempt, report: podphase.PodReport) -> None:
         """Post how the attempt ended, whatever it takes: nothing else would ever end it."""
-        delay_s, tries = self._ports.settings.retry_delay_s, 0
-        while True:
-            try:
-                await self._ports.turns.next()
-                seen = await self._end_of(attempt, report)
-                break
-            except InvalidRequest as error:
+
+        async def read() -> TaskEnded:
+            await self._ports.turns.next()
+            return await self._end_of(attempt, report)
+
+        def give_up(error: Exception, tries: int) -> TaskEnded | None:  # one attempt suffers, not the engine
+            if isinstance(error, InvalidRequest):
                 message = f"what the task left behind cannot be read: {error}"
                 failure = Failure("BadOutputs", message, FailureKind.USER, retryable=False)
-                seen = TaskEnded(attempt.node_id, attempt.attempt, failure, report.started_at, report.finished_at)
-                break
-            except Unavailable as error:
-                log.warning("results_wait", attempt=repr(attempt), reason=str(error))
-            except Exception:  # one attempt suffers, not the engine
-                log.exception("results_not_read", attempt=repr(attempt))
-                tries += 1
-                if tries >= TRIES_MAX:
-                    failure = Failure("ResultsNotRead", "the engine could not read the results", FailureKind.SYSTEM)
-                    seen = TaskEnded(attempt.node_id, attempt.attempt, failure, report.started_at, report.finished_at)
-                    break
-            await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
-            delay_s = min(2 * delay_s, self._ports.settings.retry_delay_s_max)
+            else:
+                log.error("results_not_read", attempt=repr(attempt), exc_info=error)
+                if tries < retry.TRIES_MAX:
+                    return None
+                failure = Failure("ResultsNotRead", "the engine could not read the results", FailureKind.SYSTEM)
+            return TaskEnded(attempt.node_id, attempt.attempt, failure, report.started_at, report.finished_at)
+
+        seen = await retry.until_done(self._ports, read, "results_wait", give_up=give_up, attempt=repr(attempt))
         self._post(attempt.execution, seen)
 
     async def _end_of(self, attempt: Attempt, report: podphase.PodReport) -> TaskEnded:

@@ -10,7 +10,6 @@ An execution that breaks an invariant is parked with its evidence, and the other
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -45,7 +44,7 @@ from sailplane_core.ports import Delivery
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
 
-from . import children, dynamic, records
+from . import children, dynamic, records, retry
 from .advance import advance
 from .definitions import Definitions
 from .live import Definition, Live, Seen
@@ -201,14 +200,13 @@ class Worker:
             log.warning("execution_not_forgotten", execution=str(live.id))
             return
         live.loaded, live.is_parked, live.is_stale = None, False, True
-        delay_s = self._ports.settings.retry_delay_s
-        while True:
-            try:
-                await self.clear_pods(live.id)
-                return
-            except SailplaneError as error:
-                log.warning("forgetting_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
-                delay_s = await self._pause(delay_s)
+        await retry.until_done(
+            self._ports,
+            lambda: self.clear_pods(live.id),
+            "forgetting_waits",
+            waits_for=lambda error: isinstance(error, SailplaneError),
+            execution=str(live.id),
+        )
 
     async def _confirm(self, command_ids: Sequence[str]) -> None:
         try:
@@ -219,7 +217,7 @@ class Worker:
 
     async def _evaluate(self, live: Live, batch: Sequence[Seen]) -> None:
         """Evaluate a batch until it is saved or the execution is parked."""
-        delay_s = self._ports.settings.retry_delay_s
+        pauses = retry.Pauses(self._ports)
         while not live.is_parked:
             try:
                 definition = await self._definition(live, batch)
@@ -248,8 +246,8 @@ class Worker:
             except StaleVersion:
                 live.loaded, live.is_stale = None, True
             except (Unavailable, LimitReached) as error:
-                log.warning("transition_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
-                delay_s = await self._pause(delay_s)
+                log.warning("transition_waits", execution=str(live.id), reason=str(error), delay_s=pauses.delay_s)
+                await pauses.wait()
             except Exception as error:  # our own bug, or data that cannot be: only this execution may suffer
                 await self._park(live, batch, error)
         abort = next((one.observation for one in batch if isinstance(one.observation, AbortRequested)), None)
@@ -277,20 +275,11 @@ class Worker:
             if node is not None and not node.is_terminal and node.attempt == one.attempt:
                 plan.generated[one.node_id] = Closure(await dynamic.load(self._ports.blobs, one.graph_uri))
 
-    async def _pause(self, delay_s: float) -> float:
-        """Wait, and say how long to wait the next time."""
-        await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=delay_s))
-        return min(2 * delay_s, self._ports.settings.retry_delay_s_max)
-
     async def _write(self, live: Live, change: Callable[[Transaction], T]) -> T:
         """Write, waiting for a store that is away or full."""
-        delay_s = self._ports.settings.retry_delay_s
-        while True:
-            try:
-                return await self._ports.store.write(change)
-            except (Unavailable, LimitReached) as error:
-                log.warning("write_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
-                delay_s = await self._pause(delay_s)
+        return await retry.until_done(
+            self._ports, lambda: self._ports.store.write(change), "write_waits", execution=str(live.id)
+        )
 
     async def _end_parked(self, live: Live, seen: AbortRequested) -> None:
         """A parked execution can still be aborted, or nobody could ever be rid of it."""
@@ -307,19 +296,15 @@ class Worker:
 
         That one's Pods are found by the sweeper, and its children are ended by admin.
         """
-        delay_s = self._ports.settings.retry_delay_s
-        while True:
-            try:
-                return await self._load(live)
-            except (Unavailable, LimitReached) as error:
-                log.warning("read_waits", execution=str(live.id), reason=str(error), delay_s=delay_s)
-                delay_s = await self._pause(delay_s)
-            except Exception as error:
-                log.warning("execution_unreadable", execution=str(live.id), reason=repr(error))
-                state = self._fresh(live, queue_pb2.Start())
-                version = await self._ports.store.read(lambda connection: records.version(connection, live.id))
-                state.header = Header(version=version)
-                return records.Execution(queue_pb2.Start(), state, is_parked=True)
+        execution = str(live.id)
+        try:
+            return await retry.until_done(self._ports, lambda: self._load(live), "read_waits", execution=execution)
+        except Exception as error:
+            log.warning("execution_unreadable", execution=execution, reason=repr(error))
+        state = self._fresh(live, queue_pb2.Start())
+        version = await self._ports.store.read(lambda connection: records.version(connection, live.id))
+        state.header = Header(version=version)
+        return records.Execution(queue_pb2.Start(), state, is_parked=True)
 
     async def _end_unstarted(self, live: Live, batch: Sequence[Seen]) -> None:
         """An execution that is not known here can be aborted too: it has ended then, and an order to start is too late.
