@@ -8,10 +8,8 @@ from datetime import timedelta
 import structlog
 from sailplane_core.catalog_keys import CatalogKey, cache_policy, catalog_key
 from sailplane_core.errors import AlreadyExists, InvalidRequest, InvariantBroken, NotFound
-from sailplane_core.failures import Failure
 from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import (
-    BindingFailed,
     CacheLookedUp,
     CachePopulated,
     Command,
@@ -26,7 +24,7 @@ from sailplane_protos.datacatalog import datacatalog_pb2
 from . import inputs
 from .live import Live
 from .pods import declared_outputs
-from .tools import Tools
+from .tools import Tools, with_inputs
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +38,9 @@ NODE_ID, ATTEMPT = "exec-node", "exec-attempt"
 """Flyte's names for an artifact's notes about where it comes from."""
 
 
-async def look_up(tools: Tools, live: Live, node: NodeState) -> Observation:
+@with_inputs
+async def look_up(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation:
     """`LookUpCache`. Who gets the right to compute looks once more: the last holder may just have finished."""
-    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
-    if isinstance(bound, Failure):
-        return BindingFailed(node.id, node.attempt, bound)
     key, is_serializable = _key(live, node, bound)
     overwrites = live.definition.start.overwrite_cache
     if not overwrites and (hit := await _hit(tools, live, node, key)) is not None:

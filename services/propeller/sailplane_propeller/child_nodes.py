@@ -1,9 +1,7 @@
 """Launch-plan nodes: starting and ending the executions that they stand for."""
 
-from sailplane_core.failures import Failure
 from sailplane_core.ids import EntityId, ExecutionId, child_execution_name
 from sailplane_core.machine import (
-    BindingFailed,
     ChildGone,
     ChildRefused,
     ChildStarted,
@@ -11,20 +9,19 @@ from sailplane_core.machine import (
     NodeState,
     Observation,
 )
+from sailplane_protos.core import literals_pb2
 
-from . import children, inputs
+from . import children
 from .live import Live
-from .tools import Tools
+from .tools import Tools, with_inputs
 
 PARENT_ENDED = "the node that started it has ended"
 """What a child is told that is ended for a reason which its parent no longer knows."""
 
 
-async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | None:
+@with_inputs
+async def launch(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation | None:
     """`LaunchChild`."""
-    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
-    if isinstance(bound, Failure):
-        return BindingFailed(node.id, node.attempt, bound)
     definition = live.definition
     plan = EntityId.of(definition.spec(node).workflow_node.launchplan_ref)
     caller = children.Caller(live.id, node.id, node.attempt, definition.start)

@@ -1,27 +1,24 @@
 """Gates that wait for a signal: asking admin for it, and what its value makes of the gate."""
 
 from sailplane_core.failures import Failure, FailureKind
-from sailplane_core.machine import BindingFailed, NodeState, Observation, SignalTaken
+from sailplane_core.machine import NodeState, Observation, SignalTaken
 from sailplane_core.types import accepts, describe
 from sailplane_protos.core import literals_pb2, types_pb2
 
-from . import inputs
 from .live import Live
-from .tools import Tools
+from .tools import Tools, with_inputs
 
 REJECTED = "ReceivedRejectSignal"
 """Flyte's code."""
 
 
-async def take_signal(tools: Tools, live: Live, node: NodeState) -> Observation | None:
+@with_inputs
+async def take_signal(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation | None:
     """`AwaitSignal` and `TakeSignal`: register the signal; if it has its value, write what the gate gives.
 
     An approval passes on what the gate was given, a signal gives its value. Gates that share a signal share its type,
     which is that of the gate that asked first.
     """
-    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
-    if isinstance(bound, Failure):
-        return BindingFailed(node.id, node.attempt, bound)
     gate = live.definition.spec(node).gate_node
     if gate.WhichOneof("condition") == "approve":
         signal_id, declared = gate.approve.signal_id, types_pb2.LiteralType(simple=types_pb2.BOOLEAN)

@@ -13,7 +13,6 @@ from sailplane_core.machine import (
     GraphRefused,
     InputsBound,
     ItemsGathered,
-    NodeKind,
     NodeState,
     Observation,
     scopes,
@@ -22,18 +21,14 @@ from sailplane_core.phases import NODE_DONE, TaskPhase
 from sailplane_core.plan import Closure
 from sailplane_protos.core import literals_pb2
 
-from . import dynamic, inputs
+from . import dynamic
 from .live import Live
-from .tools import Tools
+from .tools import Tools, with_inputs
 
 
-async def bind_inputs(tools: Tools, live: Live, node: NodeState) -> Observation:
+@with_inputs
+async def bind_inputs(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation:
     """`BindInputs`."""
-    is_end = node.kind is NodeKind.END
-    uri = live.definition.layout.outputs_uri(node.id, node.attempt) if is_end else node.inputs_uri
-    bound = await inputs.write(tools.literals, live, node, uri)
-    if isinstance(bound, Failure):
-        return BindingFailed(node.id, node.attempt, bound)
     return InputsBound(node.id, node.attempt)
 
 
@@ -58,22 +53,18 @@ async def build_graph(tools: Tools, live: Live, node: NodeState) -> Observation:
     return GraphBuilt(node.id, node.attempt, graph_uri, job_uri)
 
 
-async def take_branch(tools: Tools, live: Live, node: NodeState) -> Observation:
+@with_inputs
+async def take_branch(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation:
     """`TakeBranch`."""
-    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
-    if isinstance(bound, Failure):
-        return BindingFailed(node.id, node.attempt, bound)
     chosen = conditions.choose(live.definition.spec(node).branch_node, await tools.literals.values(bound))
     if isinstance(chosen, Failure):
         return BindingFailed(node.id, node.attempt, chosen)
     return BranchTaken(node.id, node.attempt, chosen)
 
 
-async def open_array(tools: Tools, live: Live, node: NodeState) -> Observation:
+@with_inputs
+async def open_array(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation:
     """`OpenArray`."""
-    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
-    if isinstance(bound, Failure):
-        return BindingFailed(node.id, node.attempt, bound)
     values = await tools.literals.values(bound)
     size = arrays.size(live.definition.spec(node).array_node, values, tools.ports.settings.array_items_max)
     if isinstance(size, Failure):

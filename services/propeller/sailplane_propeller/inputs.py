@@ -14,7 +14,7 @@ from sailplane_core.ports import BlobStore
 from sailplane_protos.core import literals_pb2, types_pb2
 from sailplane_runtime.blobs.offloaded import onload
 
-from .live import Definition, Live
+from .live import Definition
 
 LITERALS_BYTES_MAX = 64 * 1024 * 1024
 """How much of what nodes wrote is kept in memory for the nodes after them."""
@@ -190,14 +190,16 @@ def _declared(definition: Definition, graph: Graph, node: NodeState) -> dict[str
     return {name: variable.type for name, variable in variables.items()}
 
 
-async def write(literals: Literals, live: Live, node: NodeState, uri: str) -> literals_pb2.LiteralMap | Failure:
-    """Resolve a node's inputs and store them at a URI; what is wrong with them, if they cannot be had.
+async def write(literals: Literals, definition: Definition, node: NodeState) -> literals_pb2.LiteralMap | Failure:
+    """Resolve a node's inputs and store them; what is wrong with them, if they cannot be had.
 
-    An array's tasks read the array's own inputs, which are there already.
+    An end node's are its graph's outputs. An array's tasks read the array's own inputs, which are there already.
     """
+    is_end = node.kind is NodeKind.END
+    uri = definition.layout.outputs_uri(node.id, node.attempt) if is_end else node.inputs_uri
     try:
-        inputs = await bind(literals, live.definition, node)
-        if not (node.is_item and uri == live.definition.node(node.scope).inputs_uri):
+        inputs = await bind(literals, definition, node)
+        if not (node.is_item and uri == definition.node(node.scope).inputs_uri):
             await literals.write(uri, inputs)
     except BindingFailed as error:
         return error.failure

@@ -4,22 +4,20 @@ from sailplane_core import podspec
 from sailplane_core.attributes import missing_plugin
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import pod_name
-from sailplane_core.machine import BindingFailed, Command, LaunchFailed, NodeState, Observation, PodRemoved
+from sailplane_core.machine import Command, LaunchFailed, NodeState, Observation, PodRemoved
+from sailplane_protos.core import literals_pb2
 
-from . import inputs
 from .live import Live
 from .pods import default_envs, pod_context
-from .tools import Tools
+from .tools import Tools, with_inputs
 
 PLUGINS = ("container", "pod", "sidecar")
 """Flyte's names for running a task as a Pod, which is all that there is here."""
 
 
-async def launch(tools: Tools, live: Live, node: NodeState) -> Observation | None:
+@with_inputs
+async def launch(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation | None:
     """`LaunchPod`: what follows is seen of the Pod."""
-    bound = await inputs.write(tools.literals, live, node, node.inputs_uri)
-    if isinstance(bound, Failure):
-        return BindingFailed(node.id, node.attempt, bound)
     context = pod_context(live, node, bound, default_envs(tools.ports.settings))
     missing = missing_plugin(live.definition.start.plugin_overrides, context.task.type, PLUGINS)
     if missing:
