@@ -14,7 +14,7 @@ from flytekit.models.literals import Literal as FlytekitLiteral
 from google.protobuf import struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
-from sailplane_core.bindings import BindingFailed, entered_outputs, promised_nodes, resolve_bindings
+from sailplane_core.bindings import UnresolvedBinding, entered_outputs, promised_nodes, resolve_bindings
 from sailplane_core.failures import FailureKind
 from sailplane_protos.core import literals_pb2, types_pb2
 
@@ -161,7 +161,7 @@ def test_nodes_that_are_needed() -> None:
     "data", [promise("n9", "o0"), promise("n0", "o9"), promise("", "o0"), literals_pb2.BindingData()]
 )
 def test_what_is_missing_is_not_the_users_fault(data: literals_pb2.BindingData) -> None:
-    with pytest.raises(BindingFailed) as failed:
+    with pytest.raises(UnresolvedBinding) as failed:
         resolve(data, {"n0": {"o0": integer(1)}})
     failure = failed.value.failure
     assert (failed.value.var, failure.code, failure.kind) == ("x", "BindingResolutionFailure", FailureKind.SYSTEM)
@@ -288,7 +288,7 @@ def test_part_of_a_struct_is_a_struct() -> None:
     ],
 )
 def test_an_attribute_that_is_not_there_is_the_users_fault(source: literals_pb2.Literal, path: Path, text: str) -> None:
-    with pytest.raises(BindingFailed) as failed:
+    with pytest.raises(UnresolvedBinding) as failed:
         resolve(promise("n0", "o0", path), {"n0": {"o0": source}})
     failure = failed.value.failure
     assert (failure.code, failure.kind) == ("PromiseAttributeResolveError", FailureKind.USER)
@@ -296,7 +296,7 @@ def test_an_attribute_that_is_not_there_is_the_users_fault(source: literals_pb2.
 
 
 def test_a_text_that_is_no_time_is_the_users_fault() -> None:
-    with pytest.raises(BindingFailed) as failed:
+    with pytest.raises(UnresolvedBinding) as failed:
         resolve(promise("n0", "o0", ("a",)), {"n0": {"o0": packed({"a": "soon"})}}, flytekit_type(datetime))
     assert failed.value.failure.kind is FailureKind.USER
 
@@ -307,7 +307,7 @@ def test_hostile_values_fail_the_binding_and_nothing_else(data: bytes, path: lis
     literal.scalar.binary.value, literal.scalar.binary.tag = data, "msgpack"
     try:
         resolve(promise("n0", "o0", tuple(path)), {"n0": {"o0": literal}})
-    except BindingFailed as failed:
+    except UnresolvedBinding as failed:
         assert failed.failure.kind is FailureKind.USER  # noqa: PT017
 
 

@@ -13,7 +13,7 @@ _ARRAY_VAR = re.compile(r"\[(\d+)\]\.(.+)")
 """The old form of a promise to one element of an array node's output: `[3].o0`."""
 
 
-class BindingFailed(Exception):
+class UnresolvedBinding(Exception):
     """A binding cannot be resolved. `var` is the input it is for, `failure` what the node fails with."""
 
     def __init__(self, var: str, why: str, *, attribute: bool = False) -> None:
@@ -63,7 +63,7 @@ def resolve_bindings(
     outputs: Mapping[str, literals_pb2.LiteralMap],
     declared: Mapping[str, types_pb2.LiteralType] | None = None,
 ) -> literals_pb2.LiteralMap:
-    """The literal of every binding. Raises `BindingFailed`.
+    """The literal of every binding. Raises `UnresolvedBinding`.
 
     `outputs` holds what each promised node wrote, by node id; the workflow's inputs may stand under "" or
     `start-node`. `declared` are the types of the inputs bound, where the caller knows them: they decide what an
@@ -108,7 +108,7 @@ class _Resolver:
             case "offloaded_metadata":
                 literal.offloaded_metadata.CopyFrom(data.offloaded_metadata)
             case None:
-                raise BindingFailed(self._var, "it is bound to nothing")
+                raise UnresolvedBinding(self._var, "it is bound to nothing")
 
     def _promised(
         self, promise: types_pb2.OutputReference, declared: types_pb2.LiteralType | None
@@ -121,21 +121,23 @@ class _Resolver:
         written = self._written(promise.node_id)
         if var not in written.literals:
             source = "the inputs of the workflow" if promise.node_id in ("", START_NODE_ID) else "the outputs of node "
-            raise BindingFailed(self._var, f"[{var}] is not among {source}{_named(promise.node_id)}")
+            raise UnresolvedBinding(self._var, f"[{var}] is not among {source}{_named(promise.node_id)}")
         if not path:
             return written.literals[var]
         try:
             return follow(written.literals[var], path, declared)
         except PathFailed as error:
             where = var + "".join(f"[{step!r}]" for step in path)
-            raise BindingFailed(self._var, f"{where} of node {promise.node_id!r}: {error}", attribute=True) from error
+            raise UnresolvedBinding(
+                self._var, f"{where} of node {promise.node_id!r}: {error}", attribute=True
+            ) from error
 
     def _written(self, node_id: str) -> literals_pb2.LiteralMap:
         written = self._outputs.get(node_id)
         if written is None and node_id in ("", START_NODE_ID):
             written = self._outputs.get(START_NODE_ID if node_id == "" else "")
         if written is None:
-            raise BindingFailed(self._var, f"node {node_id!r} has no outputs")
+            raise UnresolvedBinding(self._var, f"node {node_id!r} has no outputs")
         return written
 
 

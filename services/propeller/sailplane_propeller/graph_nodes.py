@@ -13,6 +13,7 @@ from sailplane_core.machine import (
     GraphRefused,
     InputsBound,
     ItemsGathered,
+    NodeKind,
     NodeState,
     Observation,
     scopes,
@@ -87,10 +88,10 @@ async def _output_names(tools: Tools, live: Live, node: NodeState) -> list[str]:
     """What the array's items give: what their interface declares."""
     inner = live.definition.inside(node)
     spec = live.definition.spec(node).array_node.node
-    match spec.WhichOneof("target"):
-        case "task_node":
+    match NodeKind.of(spec):
+        case NodeKind.TASK:
             interface = inner.closure.task(spec).interface
-        case _ if spec.workflow_node.HasField("sub_workflow_ref"):
+        case NodeKind.SUBWORKFLOW:
             interface = inner.closure.graph(EntityId.of(spec.workflow_node.sub_workflow_ref)).template.interface
         case _:
             plan = await tools.ports.admin.get_launch_plan(EntityId.of(spec.workflow_node.launchplan_ref))

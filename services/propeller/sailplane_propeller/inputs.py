@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from google.protobuf.message import DecodeError
 from sailplane_core import arrays
-from sailplane_core.bindings import BindingFailed, entered_outputs, promised_nodes, resolve_bindings
+from sailplane_core.bindings import UnresolvedBinding, entered_outputs, promised_nodes, resolve_bindings
 from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import START_NODE_ID, EntityId
@@ -107,7 +107,7 @@ class Literals:
 async def bind(literals: Literals, definition: Definition, node: NodeState) -> literals_pb2.LiteralMap:
     """Resolve the node's bindings; an end node's bindings are its graph's outputs, an item takes its elements.
 
-    Raises `BindingFailed` (of `sailplane_core.bindings`) when they cannot be resolved, `NotFound` and `Unavailable`
+    Raises `UnresolvedBinding` (of `sailplane_core.bindings`) when they cannot be resolved, `NotFound` and `Unavailable`
     when what they point to cannot be read.
     """
     if node.is_item:
@@ -137,7 +137,7 @@ async def _entered(literals: Literals, written: literals_pb2.LiteralMap, var: st
     try:
         value = await literals.value(written.literals[var])
     except InvalidRequest as error:
-        raise BindingFailed(var, str(error), attribute=True) from error
+        raise UnresolvedBinding(var, str(error), attribute=True) from error
     both = literals_pb2.LiteralMap()
     both.CopyFrom(written)
     both.literals[var].CopyFrom(value)
@@ -201,7 +201,7 @@ async def write(literals: Literals, definition: Definition, node: NodeState) -> 
         inputs = await bind(literals, definition, node)
         if not (node.is_item and uri == definition.node(node.scope).inputs_uri):
             await literals.write(uri, inputs)
-    except BindingFailed as error:
+    except UnresolvedBinding as error:
         return error.failure
     except NotFound as error:
         message = f"an input of node {node.id} cannot be read: {error}"

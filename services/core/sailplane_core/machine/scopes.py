@@ -52,10 +52,7 @@ def task_of(plan: Plan, lookup: Lookup, node: NodeState) -> tasks_pb2.TaskTempla
 
 def binding_scope(lookup: Lookup, node: NodeState) -> str:
     """The scope whose nodes a node's bindings name: its own, or that around the branches it is a case of."""
-    scope = node.scope
-    while scope and lookup(scope).kind is NodeKind.BRANCH:
-        scope = lookup(scope).scope
-    return scope
+    return next((container.id for container in containers(lookup, node) if container.kind is not NodeKind.BRANCH), "")
 
 
 def id_in(lookup: Lookup, scope: str, spec_id: str) -> str:
@@ -75,8 +72,13 @@ def path_to(lookup: Lookup, node: NodeState) -> Path:
 
 
 def outwards(lookup: Lookup, node: NodeState) -> Iterator[NodeState]:
-    """The node, the one it lies in, the one that lies in, and so on."""
+    """The node and its containers."""
     yield node
+    yield from containers(lookup, node)
+
+
+def containers(lookup: Lookup, node: NodeState) -> Iterator[NodeState]:
+    """The node that a node lies in, the one that lies in, and so on."""
     while node.scope:
         node = lookup(node.scope)
         yield node

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sailplane_protos.core import workflow_pb2
+
+from ..errors import InvariantBroken
 from ..failures import Failure
-from ..ids import ExecutionId
+from ..ids import END_NODE_ID, ExecutionId
 from ..layout import Layout
 from ..phases import EXECUTION_TERMINAL, NODE_DONE, NODE_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
 
@@ -26,6 +29,27 @@ class NodeKind(StrEnum):
     BRANCH = "branch"
     GATE = "gate"
     ARRAY = "array"
+
+    @classmethod
+    def of(cls, spec: workflow_pb2.Node) -> "NodeKind":
+        """What a node of a template is. Raises `InvariantBroken` for one that the compiler would have refused."""
+        if spec.id == END_NODE_ID:
+            return cls.END
+        match spec.WhichOneof("target"):
+            case "task_node":
+                return cls.TASK
+            case "workflow_node" if spec.workflow_node.WhichOneof("reference") == "sub_workflow_ref":
+                return cls.SUBWORKFLOW
+            case "workflow_node":
+                return cls.LAUNCH_PLAN
+            case "branch_node":
+                return cls.BRANCH
+            case "gate_node":
+                return cls.GATE
+            case "array_node":
+                return cls.ARRAY
+            case None:
+                raise InvariantBroken(f"node {spec.id} runs nothing")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One evaluation in progress: reads through to the state, collects what changes, and leaves the state alone."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +12,6 @@ from sailplane_protos.event import event_pb2
 from sailplane_protos.propeller import queue_pb2
 
 from ..errors import InvariantBroken
-from ..ids import END_NODE_ID
 from ..layout import Layout
 from ..phases import NODE_TERMINAL, NodePhase, move_node
 from ..plan import Graph, Plan
@@ -146,14 +145,15 @@ class Step:
         return any(node.removing and self._lies_in(node, scope) for node in nodes)
 
     def _lies_in(self, node: NodeState, scope: str) -> bool:
-        above = node.scope
-        while above and above != scope:
-            above = self.node(above).scope
-        return above == scope
+        return any(one.scope == scope for one in scopes.outwards(self.node, node))
+
+    def containers(self, node: NodeState) -> Iterator[NodeState]:
+        """The node that this one lies in, the one that lies in, and so on."""
+        return scopes.containers(self.node, node)
 
     def depth(self, node: NodeState) -> int:
         """How many nodes the node lies in."""
-        return sum(1 for _ in scopes.outwards(self.node, node)) - 1
+        return sum(1 for _ in self.containers(node))
 
     def upstream_left(self, scope: str, spec_id: str) -> int:
         """How many of a node's upstream nodes had not ended when this step last counted."""
@@ -224,7 +224,7 @@ class Step:
     def begin(self, scope: str, spec_id: str) -> None:
         """Let a node begin, if it may, before this step is over."""
         spec = self.graph(scope).nodes[spec_id]
-        self.beginning.append(NodeState(self.id_in(scope, spec_id), spec_id, scope, kind_of(spec)))
+        self.beginning.append(NodeState(self.id_in(scope, spec_id), spec_id, scope, NodeKind.of(spec)))
 
     def items_left_to_begin(self, array_id: str) -> int:
         """How many more items of an array may begin in this step."""
@@ -233,7 +233,7 @@ class Step:
     def begin_item(self, array: NodeState, index: int) -> None:
         """The same for an array's item. Its row is there at once, so that it counts."""
         spec = self.spec(array).array_node.node
-        item = NodeState(scopes.item_id(array, index), spec.id, array.id, kind_of(spec), item=index)
+        item = NodeState(scopes.item_id(array, index), spec.id, array.id, NodeKind.of(spec), item=index)
         self.put(item)
         self.beginning.append(item)
         self._items_begun[array.id] = self._items_begun.get(array.id, 0) + 1
@@ -255,24 +255,3 @@ class Step:
         return Transition(
             header, self.changed, self._remaining, tuple(self.commands), tuple(self.events), is_empty=is_empty
         )
-
-
-def kind_of(spec: workflow_pb2.Node) -> NodeKind:
-    """What a node of a template is. Raises `InvariantBroken` for one that the compiler would have refused."""
-    if spec.id == END_NODE_ID:
-        return NodeKind.END
-    match spec.WhichOneof("target"):
-        case "task_node":
-            return NodeKind.TASK
-        case "workflow_node" if spec.workflow_node.WhichOneof("reference") == "sub_workflow_ref":
-            return NodeKind.SUBWORKFLOW
-        case "workflow_node":
-            return NodeKind.LAUNCH_PLAN
-        case "branch_node":
-            return NodeKind.BRANCH
-        case "gate_node":
-            return NodeKind.GATE
-        case "array_node":
-            return NodeKind.ARRAY
-        case None:
-            raise InvariantBroken(f"node {spec.id} runs nothing")

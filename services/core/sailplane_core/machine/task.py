@@ -93,7 +93,7 @@ def comes_too_late(node: NodeState, seen: CacheLookedUp) -> bool:
     return not waits and not node.is_reserved
 
 
-def is_removed(node: NodeState, seen: PodRemoved) -> bool:
+def ends_removal(node: NodeState, seen: PodRemoved) -> bool:
     """Whether the Pod that was to go is gone: the present attempt's, or the one's before if that is not launched."""
     has_pod = node.task_phase is not TaskPhase.UNDEFINED
     return node.removing and seen.attempt == (node.attempt if has_pod else node.attempt - 1)

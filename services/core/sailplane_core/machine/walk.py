@@ -14,7 +14,7 @@ from ..phases import NODE_DONE, ExecutionPhase, NodePhase, move_execution
 from . import deadlines, lifecycle, report
 from .kinds import CONTAINERS, GRAPH_CONTAINERS, KINDS, PARALLEL_KINDS
 from .state import NodeKind, NodeState
-from .step import Step, kind_of
+from .step import Step
 
 AUTO_ABORTED = Failure("NodeAborted", "Some node execution failed, auto-abort.", FailureKind.USER, retryable=False)
 """Flyte's words for what happens to the other nodes when one fails."""
@@ -52,15 +52,12 @@ def end_too_late(step: Step, node: NodeState, failure: Failure, phase: NodePhase
     KINDS[node.kind].abort(step, node, failure, phase)
 
 
-def removed(step: Step, node: NodeState) -> None:
+def end_removal(step: Step, node: NodeState) -> None:
     """A Pod or child execution is gone, for which failure nodes around it may have waited."""
     step.put(replace(node, removing=False))
-    scope = node.scope
-    while scope:
-        container = step.node(scope)
+    for container in step.containers(node):
         if container.culprit_id and not container.is_terminal:
-            _clean_up(step, scope)
-        scope = container.scope
+            _clean_up(step, container.id)
 
 
 def fail_execution(step: Step, failure: Failure, culprit_id: str) -> None:
@@ -123,25 +120,13 @@ def _recover(step: Step, node: NodeState, earlier: NodeState) -> None:
 
 def _may_be_recovered(step: Step, node: NodeState) -> bool:
     """A failure node cleans up after this run, whatever it did after the earlier one."""
-    if node.kind is NodeKind.END:
+    if node.kind is NodeKind.END or any(container.culprit_id for container in step.containers(node)):
         return False
-    above = node
-    while above.scope:
-        if step.node(above.scope).culprit_id:
-            return False
-        above = step.node(above.scope)
     return step.header.phase is ExecutionPhase.RUNNING
 
 
 def _is_counted(step: Step, node: NodeState) -> bool:
-    if node.kind not in PARALLEL_KINDS:
-        return False
-    above = node
-    while above.scope:
-        above = step.node(above.scope)
-        if above.kind is NodeKind.ARRAY:
-            return False
-    return True
+    return node.kind in PARALLEL_KINDS and not any(above.kind is NodeKind.ARRAY for above in step.containers(node))
 
 
 def _inputs_uri(step: Step, node: NodeState) -> str:
@@ -159,8 +144,7 @@ def _is_closed(step: Step, node: NodeState) -> bool:
     When a workflow has failed, only what belongs to its failure node goes on.
     """
     inner = node
-    while inner.scope:
-        container = step.node(inner.scope)
+    for container in step.containers(node):
         if container.is_terminal:
             return True
         if container.culprit_id and not _is_failure_node(step, inner):
@@ -222,7 +206,7 @@ def _reach(step: Step, scope: str, spec_id: str) -> None:
         step.begin(scope, spec_id)
     else:
         spec = step.graph(scope).nodes[spec_id]
-        skipped = NodeState(step.id_in(scope, spec_id), spec_id, scope, kind_of(spec))
+        skipped = NodeState(step.id_in(scope, spec_id), spec_id, scope, NodeKind.of(spec))
         report.node(step, step.move(skipped, NodePhase.SKIPPED), NodePhase.SKIPPED)
 
 

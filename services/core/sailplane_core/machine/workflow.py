@@ -116,7 +116,7 @@ def _observe(step: Step, seen: Observation) -> None:
 
 def _child_ended(step: Step, node: NodeState, seen: ChildEnded) -> None:
     if node.removing:
-        walk.removed(step, node)
+        walk.end_removal(step, node)
     elif not node.is_terminal:
         launch_plan.child_ended(step, node, seen)
 
@@ -128,12 +128,12 @@ def _observe_node(step: Step, node: NodeState, seen: NodeObservation) -> None:
                 walk.end_too_late(step, node, deadlines.node_expired(step, node), NodePhase.TIMED_OUT)
         case CacheLookedUp(is_reserved=True) if task.comes_too_late(node, seen):
             step.do(ReleaseReservation(node.id, seen.attempt))
-        case PodRemoved() if task.is_removed(node, seen):
-            walk.removed(step, node)
+        case PodRemoved() if task.ends_removal(node, seen):
+            walk.end_removal(step, node)
         case _ if node.attempt != seen.attempt:
             pass
         case ChildGone() if node.removing:
-            walk.removed(step, node)
+            walk.end_removal(step, node)
         case _ if node.is_terminal:
             pass
         case TimerFired(timer=Timer.EXECUTION) if node.kind is not NodeKind.TASK or node.graph_uri:
