@@ -95,11 +95,14 @@ class PodNames:
 
     def __init__(self) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
+        self._of: dict[ExecutionId, set[tuple[str, str]]] = {}
+        """The Pods of each execution."""
 
     def add(self, live: Live, node: NodeState, primary_container: str) -> None:
         """A Pod that is about to run."""
         key = live.namespace, pod_name(live.id, node.id, node.attempt)
         self._attempts[key] = Attempt(live.id, node.id, node.attempt, primary_container)
+        self._of.setdefault(live.id, set()).add(key)
 
     def enter(self, live: Live) -> list[tuple[str, str]]:
         """The Pods that an execution taken up again may have running; given back by namespace and name."""
@@ -124,13 +127,11 @@ class PodNames:
 
     def leave(self, live: Live) -> None:
         """The Pods of an execution that is out of service."""
-        if live.loaded is None:
-            return
-        for node in live.loaded.state.nodes.values():
-            if node.kind is NodeKind.TASK:
-                for attempt in range(node.attempt + 1):
-                    self.discard(live.namespace, pod_name(live.id, node.id, attempt))
+        for pod in self._of.pop(live.id, ()):
+            self._attempts.pop(pod, None)
 
     def discard(self, namespace: str, name: str) -> None:
         """Its outcome is settled."""
-        self._attempts.pop((namespace, name), None)
+        settled = self._attempts.pop((namespace, name), None)
+        if settled is not None:
+            self._of[settled.execution].discard((namespace, name))
