@@ -1,4 +1,4 @@
-"""Rows to the machine's state and back, and the two writes: a new execution, and a transition."""
+"""Rows to the machine's state and back: transitions are saved, executions parked, forgotten, and read again."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,6 @@ from .tables import executions, nodes
 COMMANDS_TOPIC = "commands"
 """The outbox topic of commands. They never leave this service; the outbox only remembers them."""
 EVENTS_TOPIC = "events"
-DEFAULT_SETTINGS = PropellerSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +238,7 @@ _IN_SERVICE = select(executions.c.id).where(executions.c.is_terminal.is_(False),
 _ENDS = select(executions.c.id, executions.c.ended_at).where(executions.c.id.in_(bindparam("ids", expanding=True)))
 
 
-def load(
-    connection: Connection, id: ExecutionId, root_uri: str, settings: PropellerSettings = DEFAULT_SETTINGS
-) -> Execution | None:
+def load(connection: Connection, id: ExecutionId, root_uri: str, settings: PropellerSettings) -> Execution | None:
     """The execution as saved last; None if it was never saved."""
     row = connection.execute(_LOAD, {"row_id": str(id)}).mappings().one_or_none()
     if row is None:

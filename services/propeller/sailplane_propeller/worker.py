@@ -183,16 +183,23 @@ class Worker:
             batch = list(live.inbox)
             live.inbox.clear()
             observed = [seen for seen in batch if not seen.forgets]
-            if observed:
-                await self._evaluate(live, observed)
+            is_found = not observed or await self._evaluate(live, observed)
             if len(observed) < len(batch):
                 await self._forget(live)
-            deliveries = [seen.delivery for seen in batch if seen.delivery is not None]
+            settled = batch if is_found else [seen for seen in batch if seen.forgets]
+            deliveries = [seen.delivery for seen in settled if seen.delivery is not None]
             if deliveries:
                 await self._ports.queue.ack(deliveries)
-            await self._confirm([seen.command_id for seen in batch if seen.command_id])
+            if not is_found:
+                await self._give_back(live, observed)
+            await self._confirm([seen.command_id for seen in settled if seen.command_id])
         live.worker = None
         self.release(live)
+
+    async def _give_back(self, live: Live, batch: Sequence[Seen]) -> None:
+        for seen in batch:
+            if seen.delivery is not None:
+                await self._ports.queue.nack(seen.delivery, reason=f"execution {live.id} was not found")
 
     async def _forget(self, live: Live) -> None:
         """Delete an execution that has ended, then its Pods, and only then let the order be confirmed."""
@@ -215,17 +222,25 @@ class Worker:
         except Unavailable as error:
             log.warning("commands_not_confirmed", reason=str(error))  # after the next start they are done again
 
-    async def _evaluate(self, live: Live, batch: Sequence[Seen]) -> None:
-        """Evaluate a batch until it is saved or the execution is parked."""
+    async def _evaluate(self, live: Live, batch: Sequence[Seen]) -> bool:
+        """Evaluate a batch until it is saved or the execution is parked.
+
+        False when the execution, of which there was a copy a moment ago, is not to be found. Whoever brought the news
+        is to bring it again: if the execution is not known then either, there is nothing that it could be told.
+        """
+        was_at_hand = live.loaded is not None
         pauses = retry.Pauses(self._ports)
         while not live.is_parked:
             try:
                 definition = await self._definition(live, batch)
                 if live.is_parked:
                     break
+                if definition is None and was_at_hand:
+                    log.warning("execution_not_found", execution=str(live.id))
+                    return False
                 if definition is None:
                     await self._end_unstarted(live, batch)
-                    return
+                    return True
                 seen = [one.observation for one in batch]
                 await self._complete_plan(definition.plan, definition.state, seen)
                 await self._ports.turns.next()
@@ -242,7 +257,7 @@ class Worker:
                 self.hand_out(live, transition.commands)
                 ended = [node.id for node in transition.nodes.values() if node.is_terminal]
                 self.drop_commands(self.ended(live, ended))
-                return
+                return True
             except StaleVersion:
                 live.loaded, live.is_stale = None, True
             except (Unavailable, LimitReached) as error:
@@ -253,6 +268,7 @@ class Worker:
         abort = next((one.observation for one in batch if isinstance(one.observation, AbortRequested)), None)
         if abort is not None:
             await self._end_parked(live, abort)
+        return True
 
     async def _require_current(self, live: Live, state: ExecutionState, seen: Sequence[Observation]) -> None:
         """Raise `StaleVersion` if what seemed to change nothing was held against a state that others have moved on.

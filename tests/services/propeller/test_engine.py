@@ -250,7 +250,7 @@ async def test_an_abort_ends_the_processes(running: Running, tmp_path: Path) -> 
     await running.order(order, "abort")
     end = await running.end()
     assert (end.phase, end.error.message) == (ExecutionPhase.ABORTED, "enough")
-    found = await running.ports.store.read(lambda connection: records.load(connection, X, ""))
+    found = await running.ports.store.read(lambda connection: records.load(connection, X, "", running.ports.settings))
     assert found is not None
     assert {node.phase for node in found.state.nodes.values()} == {NodePhase.SUCCEEDED, NodePhase.ABORTED}
     assert not list((tmp_path / "pods").glob("*/x-*"))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from sailplane_core.errors import Unavailable
@@ -33,7 +33,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def stored(ports: PropellerPorts, id: ExecutionId = X) -> records.Execution:
-    found = await ports.store.read(lambda connection: records.load(connection, id, "file:///blobs"))
+    found = await ports.store.read(lambda connection: records.load(connection, id, "file:///blobs", ports.settings))
     assert found is not None
     return found
 
@@ -327,6 +327,25 @@ async def test_an_execution_that_never_started_can_be_aborted_and_then_never_sta
         assert (event.workflow.phase, event.workflow.error.message) == (ExecutionPhase.ABORTED, "enough")
 
 
+async def test_an_order_is_not_lost_when_an_execution_at_hand_is_not_found_again(
+    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, sees_nothing = records.load, iter([True])
+
+    def see_nothing_once(*args: Any) -> records.Execution | None:
+        return None if next(sees_nothing, False) else load(*args)
+
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: bool(running.handed))
+    await ports.store.write(lambda tx: tx.connection.execute(text("UPDATE executions SET version = version + 1")))
+    monkeypatch.setattr(records, "load", see_nothing_once)
+    await ports.queue.publish([abort_message()])
+    await until(lambda: ("x", RemovePod("a", 0)) in running.handed)
+    intake.cancel()
+
+
 async def test_commands_that_wait_for_nodes_that_have_ended_are_confirmed(ports: PropellerPorts) -> None:
     running = engine(ports)
     told: list[str] = []
@@ -383,7 +402,7 @@ def forget_message(id: ExecutionId = X) -> Message:
 
 
 async def stored_phase(ports: PropellerPorts) -> ExecutionPhase | None:
-    found = await ports.store.read(lambda connection: records.load(connection, X, "file:///blobs"))
+    found = await ports.store.read(lambda connection: records.load(connection, X, "file:///blobs", ports.settings))
     return found and found.state.header.phase
 
 
