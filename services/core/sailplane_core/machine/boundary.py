@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ..failures import Failure
-from ..ids import START_NODE_ID
+from ..ids import END_NODE_ID, START_NODE_ID
 from ..phases import NodePhase
 from . import lifecycle, report
 from .commands import BindInputs
@@ -45,3 +45,8 @@ def outputs(step: Step, node: NodeState) -> str:
     if node.kind is NodeKind.START:
         return node.outputs_uri
     return step.layout.outputs_uri(node.id, node.attempt)
+
+
+def collected(step: Step, container: NodeState) -> str:
+    """Where the outputs lie of the graph inside a node: its end node has collected them."""
+    return step.node(step.id_in(container.id, END_NODE_ID)).outputs_uri

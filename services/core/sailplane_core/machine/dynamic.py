@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from ..ids import END_NODE_ID
 from ..phases import NodePhase
 from . import boundary, lifecycle, report
 from .commands import BuildGraph
@@ -27,8 +26,3 @@ def unfold(step: Step, node: NodeState, seen: GraphBuilt) -> None:
     unfolded = step.move(unfolded, NodePhase.DYNAMIC_RUNNING)
     report.node(step, unfolded, NodePhase.DYNAMIC_RUNNING, job_spec_uri=seen.job_spec_uri)
     boundary.open_scope(step, unfolded.id, unfolded.inputs_uri)
-
-
-def outputs(step: Step, node: NodeState) -> str:
-    """Those that the graph's end node has collected."""
-    return step.node(step.id_in(node.id, END_NODE_ID)).outputs_uri

@@ -33,8 +33,8 @@ class Kind(Protocol):
 class GraphContainer(Protocol):
     """What nodes that a graph lies in answer besides."""
 
-    def graph_succeeded(self, step: Step, node: NodeState) -> None:
-        """The graph's end node has collected the outputs."""
+    def graph_succeeded(self, step: Step, node: NodeState, outputs_uri: str) -> None:
+        """The graph's end node has collected the outputs, which are the node's own now."""
         ...
 
     def fail(self, step: Step, node: NodeState, failure: Failure) -> None:

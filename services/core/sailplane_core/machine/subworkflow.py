@@ -1,7 +1,6 @@
 """Sub-workflow nodes: a graph of their own inside the same execution."""
 
 from ..failures import Failure
-from ..ids import END_NODE_ID
 from ..phases import NodePhase
 from . import boundary, lifecycle
 from .commands import BindInputs
@@ -33,13 +32,13 @@ def abort(step: Step, node: NodeState, failure: Failure, phase: NodePhase) -> No
 
 
 def outputs(step: Step, node: NodeState) -> str:
-    """Those that its end node has collected."""
-    return step.node(step.id_in(node.id, END_NODE_ID)).outputs_uri
+    """Its graph's."""
+    return boundary.collected(step, node)
 
 
-def graph_succeeded(step: Step, node: NodeState) -> None:
+def graph_succeeded(step: Step, node: NodeState, outputs_uri: str) -> None:
     """The graph has its outputs."""
-    lifecycle.succeed(step, node, outputs(step, node))
+    lifecycle.succeed(step, node, outputs_uri)
 
 
 def fail(step: Step, node: NodeState, failure: Failure) -> None:

@@ -14,7 +14,7 @@ from sailplane_protos.core import catalog_pb2
 from ..catalog_keys import cache_policy
 from ..failures import Failure
 from ..phases import TASK_MOVES, TASK_TERMINAL, NodePhase, TaskPhase, move_task
-from . import deadlines, dynamic, lifecycle, report, retries
+from . import boundary, deadlines, dynamic, lifecycle, report, retries
 from .commands import LaunchPod, LookUpCache, PopulateCache, ReleaseReservation, RemovePod, SetTimer, Timer
 from .observations import (
     BindingFailed,
@@ -100,13 +100,13 @@ def ends_removal(node: NodeState, seen: PodRemoved) -> bool:
 
 
 def outputs(step: Step, node: NodeState) -> str:
-    """Those that the attempt wrote, or its graph's end node."""
-    return dynamic.outputs(step, node) if node.graph_uri else step.layout.outputs_uri(node.id, node.attempt)
+    """Those that the attempt wrote, or those of its graph."""
+    return boundary.collected(step, node) if node.graph_uri else step.layout.outputs_uri(node.id, node.attempt)
 
 
-def graph_succeeded(step: Step, node: NodeState) -> None:
+def graph_succeeded(step: Step, node: NodeState, outputs_uri: str) -> None:
     """The graph that the task generated has its outputs."""
-    _finish(step, node, outputs(step, node))
+    _finish(step, node, outputs_uri)
 
 
 def fail(step: Step, node: NodeState, failure: Failure) -> None:

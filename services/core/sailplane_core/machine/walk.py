@@ -215,7 +215,8 @@ def _leave_graph(step: Step, end: NodeState) -> None:
     if end.phase is NodePhase.SUCCEEDED:
         if end.scope:
             container = step.node(end.scope)
-            GRAPH_CONTAINERS[container.kind].graph_succeeded(step, container)
+            outputs_uri = KINDS[container.kind].outputs(step, container)
+            GRAPH_CONTAINERS[container.kind].graph_succeeded(step, container, outputs_uri)
     elif end.phase is NodePhase.SKIPPED:
         _fail_graph(step, _last_failed(step, end.scope))
     else:
