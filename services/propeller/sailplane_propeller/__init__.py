@@ -4,7 +4,7 @@ worker.py       one mailbox per execution: queue deliveries and observations in,
 live.py         an execution in service
 advance.py      evaluate, save, apply: the order that everything's safety rests on
 perform.py      carries commands out, by the hands (tools.py: what they have at hand)
-                task_pods.py, cached_tasks.py, child_nodes.py, gate_nodes.py, graph_nodes.py
+                task_nodes.py, cached_tasks.py, launch_plan_nodes.py, gate_nodes.py, graph_nodes.py
 places.py       how many at one time, the most urgent first
 timers.py       the commands that wait for their time
 retry.py        pauses before another try, and how many tries

@@ -66,8 +66,12 @@ class Caller:
     @property
     def child(self) -> ExecutionId:
         """The execution that this attempt starts."""
-        name = child_execution_name(self.execution, self.node_id, self.attempt)
-        return ExecutionId(self.execution.project, self.execution.domain, name)
+        return child_of(self.execution, self.node_id, self.attempt)
+
+
+def child_of(parent: ExecutionId, node_id: str, attempt: int) -> ExecutionId:
+    """The execution that an attempt of a launch-plan node starts. To know its name, no row of the parent is needed."""
+    return ExecutionId(parent.project, parent.domain, child_execution_name(parent, node_id, attempt))
 
 
 # Starting

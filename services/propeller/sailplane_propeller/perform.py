@@ -39,7 +39,7 @@ from sailplane_core.machine import (
 )
 from sailplane_protos.core import catalog_pb2
 
-from . import cached_tasks, child_nodes, gate_nodes, graph_nodes, records, retry, task_pods
+from . import cached_tasks, gate_nodes, graph_nodes, launch_plan_nodes, records, retry, task_nodes
 from .live import Live
 from .places import Places
 from .timers import Timers
@@ -53,16 +53,16 @@ HANDS: Mapping[type[Command], Hand] = {
     OpenArray: graph_nodes.open_array,
     GatherItems: graph_nodes.gather_items,
     BuildGraph: graph_nodes.build_graph,
-    LaunchPod: task_pods.launch,
+    LaunchPod: task_nodes.launch,
     AwaitSignal: gate_nodes.take_signal,
     TakeSignal: gate_nodes.take_signal,
     LookUpCache: cached_tasks.look_up,
     PopulateCache: cached_tasks.populate,
-    LaunchChild: child_nodes.launch,
+    LaunchChild: launch_plan_nodes.launch,
 }
 LAST_HANDS: Mapping[type[Command], LastHand] = {
-    RemovePod: task_pods.remove,
-    TerminateChild: child_nodes.terminate,
+    RemovePod: task_nodes.remove,
+    TerminateChild: launch_plan_nodes.terminate,
     ReleaseReservation: cached_tasks.release,
 }
 """For commands about nodes that have ended; the others are dropped when their node has moved on."""

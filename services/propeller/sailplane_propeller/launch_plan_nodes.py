@@ -1,6 +1,6 @@
 """Launch-plan nodes: starting and ending the executions that they stand for."""
 
-from sailplane_core.ids import EntityId, ExecutionId, child_execution_name
+from sailplane_core.ids import EntityId, ExecutionId
 from sailplane_core.machine import (
     ChildGone,
     ChildRefused,
@@ -39,9 +39,7 @@ async def launch(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.
 
 async def terminate(tools: Tools, live: Live, command: Command) -> Observation | None:
     """`TerminateChild`: unless there is nothing to end, admin tells when it has."""
-    child = ExecutionId(
-        live.id.project, live.id.domain, child_execution_name(live.id, command.node_id, command.attempt)
-    )
+    child = children.child_of(live.id, command.node_id, command.attempt)
     node = live.loaded.state.nodes.get(command.node_id) if live.loaded is not None else None
     cause = node.failure.message if node is not None and node.failure is not None else PARENT_ENDED
     if await children.terminate(tools.ports.admin, child, cause):
