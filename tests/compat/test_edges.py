@@ -32,6 +32,12 @@ def test_each_attempt_is_given_the_last_ones_checkpoint(runs: Runs) -> None:
     assert task_phases(done.node_executions["n0"]) == ["FAILED", "FAILED", "SUCCEEDED"]
 
 
+def test_an_attempt_is_given_the_last_checkpoint_that_there_is(runs: Runs) -> None:
+    done = runs.run("edges.resumed_later", {})
+    assert done.outputs["o0"] == "nothing, then 1"
+    assert task_phases(done.node_executions["n0"]) == ["FAILED", "FAILED", "FAILED", "SUCCEEDED"]
+
+
 @pytest.mark.parametrize(("code", "said"), [(3, "exit code 3"), (0, "neither outputs.pb nor error.pb")])
 def test_a_process_that_ends_without_a_result(runs: Runs, code: int, said: str) -> None:
     done = runs.run("edges.left", {"code": code})

@@ -70,10 +70,7 @@ def judge(
         return Success(literals_pb2.LiteralMap())
     size = max(files.outputs_bytes, len(files.outputs_pb or b""))
     if size > output_bytes_max:
-        message = (
-            f"outputs.pb has {size} bytes, and at most {output_bytes_max} are allowed: return large values as files"
-        )
-        return Failure("OutputSizeExceeded", message, FailureKind.USER, retryable=False)
+        return too_large(f"outputs.pb has {size} bytes", output_bytes_max)
     if files.outputs_pb is None:
         return _without_outputs(declared)
     return _outputs(files.outputs_pb, declared)
@@ -95,6 +92,12 @@ def error_document(data: bytes) -> Failure:
         at_s=error.timestamp.seconds + error.timestamp.nanos / 1e9 if error.HasField("timestamp") else None,
         worker=error.worker,
     )
+
+
+def too_large(what: str, bytes_max: int) -> Failure:
+    """Outputs that nobody may have in one message."""
+    message = f"{what}, and at most {bytes_max} are allowed: return large values as files"
+    return Failure("OutputSizeExceeded", message, FailureKind.USER, retryable=False)
 
 
 def _without_outputs(declared: Declared) -> Success | Failure:

@@ -1,6 +1,6 @@
 """What the engine works out itself for nodes that run nothing: bindings, conditions, the lengths of lists."""
 
-from sailplane_core import arrays, conditions
+from sailplane_core import arrays, conditions, task_result
 from sailplane_core.dynamic import workflow_id
 from sailplane_core.failures import Failure
 from sailplane_core.ids import EntityId
@@ -76,9 +76,18 @@ async def open_array(tools: Tools, live: Live, node: NodeState, bound: literals_
 async def gather_items(tools: Tools, live: Live, node: NodeState) -> Observation:
     """`GatherItems`."""
     gathered: list[literals_pb2.LiteralMap | None] = []
+    bytes_left = bytes_max = tools.ports.settings.output_bytes_max
     for index in range(node.size):
         item = live.definition.node(scopes.item_id(node, index))
-        gathered.append(await tools.literals.read(item.outputs_uri) if item.phase in NODE_DONE else None)
+        given = await tools.literals.read(item.outputs_uri) if item.phase in NODE_DONE else None
+        bytes_left -= 0 if given is None else given.ByteSize()
+        if bytes_left < 0:
+            return BindingFailed(
+                node.id,
+                node.attempt,
+                task_result.too_large(f"outputs up to item {index} have {bytes_max - bytes_left} bytes", bytes_max),
+            )
+        gathered.append(given)
     outputs = arrays.gathered(gathered, await _output_names(tools, live, node))
     await tools.literals.write(live.definition.layout.outputs_uri(node.id, node.attempt), outputs)
     return ItemsGathered(node.id, node.attempt)

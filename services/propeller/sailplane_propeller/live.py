@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,6 +16,8 @@ from sailplane_core.plan import Graph, Plan
 from sailplane_core.ports import Delivery
 from sailplane_protos.core import tasks_pb2, workflow_pb2
 from sailplane_protos.propeller import queue_pb2
+
+from .recovery import Earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,12 @@ class Seen:
 
 @dataclass(slots=True)
 class Definition:
-    """What is known of an execution once it was loaded, and where the files of the one lie that it recovers."""
+    """What is known of an execution once it was loaded, and of those that it recovers, the nearest first."""
 
     start: queue_pb2.Start
     state: ExecutionState
     plan: Plan
-    earlier_layout: Layout | None = None
+    recovered: Sequence[Earlier] = ()
 
     def node(self, node_id: str) -> NodeState:
         """The row of a node that was reached."""

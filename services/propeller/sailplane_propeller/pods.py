@@ -12,7 +12,7 @@ from sailplane_core.phases import TASK_TERMINAL, TaskPhase
 from sailplane_core.podspec import PodContext, primary_container
 from sailplane_protos.core import literals_pb2
 
-from .live import Definition, Live
+from .live import Live
 from .ports import PropellerSettings
 
 
@@ -36,9 +36,14 @@ def default_envs(settings: PropellerSettings) -> dict[str, str]:
 
 
 def pod_context(
-    live: Live, node: NodeState, inputs: literals_pb2.LiteralMap, default_envs: Mapping[str, str]
+    live: Live,
+    node: NodeState,
+    inputs: literals_pb2.LiteralMap,
+    *,
+    checkpoint_uri: str,
+    default_envs: Mapping[str, str],
 ) -> PodContext:
-    """Everything that the Pod of a node's present attempt is made from."""
+    """Everything that the Pod of a node's present attempt is made from. It goes on from the checkpoint, if not ""."""
     definition = live.definition
     spec, layout, start = definition.spec(node), definition.layout, definition.start
     return PodContext(
@@ -53,7 +58,7 @@ def pod_context(
         output_prefix=layout.attempt_uri(node.id, node.attempt),
         raw_output_prefix=layout.raw_uri(node.id, node.attempt),
         checkpoint_prefix=layout.checkpoint_uri(node.id, node.attempt),
-        previous_checkpoint_prefix=_previous_checkpoint(definition, node),
+        previous_checkpoint_prefix=checkpoint_uri,
         overrides=spec.task_node.overrides,
         envs=dict(start.envs),
         default_envs=default_envs,
@@ -65,19 +70,6 @@ def pod_context(
         interruptible=is_interruptible(node, spec, definition.plan.primary.template, definition.state.start.policies),
         array_index=node.item,
     )
-
-
-def _previous_checkpoint(definition: Definition, node: NodeState) -> str:
-    """Where the attempt before this one kept its checkpoint, if only in the execution that this one recovers."""
-    if node.attempt:
-        return definition.layout.checkpoint_uri(node.id, node.attempt - 1)
-    if definition.earlier_layout is None:
-        return ""
-    earlier = definition.earlier(node)
-    if earlier is None:
-        return ""
-    last = earlier.attempt - 1 if earlier.task_phase is TaskPhase.UNDEFINED else earlier.attempt
-    return definition.earlier_layout.checkpoint_uri(earlier.id, last) if last >= 0 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Rows to the machine's state and back: transitions are saved, executions parked, forgotten, and read again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from sailplane_core.errors import StaleVersion
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import ExecutionId
-from sailplane_core.layout import Layout
 from sailplane_core.machine import (
     Command,
     ExecutionState,
@@ -21,7 +20,6 @@ from sailplane_core.machine import (
     StartInfo,
     Timer,
     Transition,
-    scopes,
 )
 from sailplane_core.machine.commands import COMMANDS
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
@@ -243,10 +241,9 @@ def load(connection: Connection, id: ExecutionId, root_uri: str, settings: Prope
     row = connection.execute(_LOAD, {"row_id": str(id)}).mappings().one_or_none()
     if row is None:
         return None
-    reached = connection.execute(_LOAD_NODES, {"row_id": str(id)}).mappings()
     start = queue_pb2.Start.FromString(row["start"])
     info = start_info(id, start, root_uri, settings)
-    state = ExecutionState.load(info, _header(row), (node_state(node) for node in reached))
+    state = ExecutionState.load(info, _header(row), load_nodes(connection, id))
     return Execution(start, state, row["parked_at"] is not None)
 
 
@@ -265,16 +262,15 @@ def ends(connection: Connection, ids: Sequence[str]) -> dict[str, datetime | Non
     return {id: utc(ended_at) for id, ended_at in connection.execute(_ENDS, {"ids": ids})}
 
 
-def load_earlier(
-    connection: Connection, id: ExecutionId, root_uri: str
-) -> tuple[Mapping[scopes.Path, NodeState], Layout]:
-    """What an execution that another one recovers came to, by the way to each node, and where its files lie."""
-    reached = connection.execute(_LOAD_NODES, {"row_id": str(id)}).mappings()
-    by_id = {node.id: node for node in map(node_state, reached)}
+def load_start(connection: Connection, id: ExecutionId) -> queue_pb2.Start | None:
+    """The order that an execution was started with; None if it was never stored."""
     start = connection.execute(select(executions.c.start).where(executions.c.id == str(id))).scalar_one_or_none()
-    raw_prefix = queue_pb2.Start.FromString(start or b"").raw_output_prefix
-    by_path = {scopes.path_to(by_id.__getitem__, node): node for node in by_id.values()}
-    return by_path, Layout(root_uri, raw_prefix, id)
+    return None if start is None else queue_pb2.Start.FromString(start)
+
+
+def load_nodes(connection: Connection, id: ExecutionId) -> Iterator[NodeState]:
+    """Every node that an execution has reached."""
+    return map(node_state, connection.execute(_LOAD_NODES, {"row_id": str(id)}).mappings())
 
 
 def _header(row: RowMapping) -> Header:

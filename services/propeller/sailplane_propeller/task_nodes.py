@@ -4,9 +4,10 @@ from sailplane_core import podspec
 from sailplane_core.attributes import missing_plugin
 from sailplane_core.failures import Failure, FailureKind
 from sailplane_core.ids import pod_name
-from sailplane_core.machine import Command, LaunchFailed, NodeState, Observation, PodRemoved
+from sailplane_core.machine import Command, LaunchFailed, NodeState, Observation, PodRemoved, scopes
 from sailplane_protos.core import literals_pb2
 
+from . import recovery
 from .live import Live
 from .pods import default_envs, pod_context
 from .tools import Tools, with_inputs
@@ -18,8 +19,14 @@ PLUGINS = ("container", "pod", "sidecar")
 @with_inputs
 async def launch(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.LiteralMap) -> Observation | None:
     """`LaunchPod`: what follows is seen of the Pod."""
-    context = pod_context(live, node, bound, default_envs(tools.ports.settings))
-    missing = missing_plugin(live.definition.start.plugin_overrides, context.task.type, PLUGINS)
+    definition = live.definition
+    path = scopes.path_to(definition.node, node)
+    checkpoint_uri = await recovery.checkpoint_uri(
+        tools.ports.blobs, definition.layout, path, node, definition.recovered
+    )
+    envs = default_envs(tools.ports.settings)
+    context = pod_context(live, node, bound, checkpoint_uri=checkpoint_uri, default_envs=envs)
+    missing = missing_plugin(definition.start.plugin_overrides, context.task.type, PLUGINS)
     if missing:
         return LaunchFailed(node.id, node.attempt, Failure("PluginMissing", missing, FailureKind.USER, retryable=False))
     pod = podspec.build(context)

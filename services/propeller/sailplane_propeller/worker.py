@@ -44,7 +44,7 @@ from sailplane_core.ports import Delivery
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
 
-from . import children, dynamic, records, retry
+from . import children, dynamic, records, recovery, retry
 from .advance import advance
 from .definitions import Definitions
 from .live import Definition, Live, Seen
@@ -398,13 +398,12 @@ class Worker:
         for node in _needed(state, commands):
             if node.graph_uri:
                 plan.generated[node.id] = Closure(await dynamic.load(self._ports.blobs, node.graph_uri))
-        earlier_layout = None
+        earlier: Sequence[recovery.Earlier] = ()
         if start.HasField("recover_from"):
-            earlier = ExecutionId.of(start.recover_from)
-            state.earlier, earlier_layout = await self._ports.store.read(
-                lambda connection: records.load_earlier(connection, earlier, self._root_uri)
-            )
-        live.loaded = Definition(start, state, plan, earlier_layout)
+            source = ExecutionId.of(start.recover_from)
+            earlier = await self._ports.store.read(lambda connection: recovery.load(connection, source, self._root_uri))
+            state.earlier = recovery.merged(earlier)
+        live.loaded = Definition(start, state, plan, earlier)
         live.namespace = start.namespace
         self.entered(live)
         self._left_over.pop(live.id, None)

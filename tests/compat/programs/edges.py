@@ -36,6 +36,24 @@ def stepwise(steps: int) -> int:
     return done
 
 
+@task(retries=3)
+def irregular() -> str:
+    """Keeps a checkpoint in its second attempt alone, and fails until the fourth."""
+    checkpoint, attempt = current_context().checkpoint, int(os.environ["FLYTE_ATTEMPT_NUMBER"])
+    found = (checkpoint.read() or b"nothing").decode()
+    if attempt == 1:
+        checkpoint.write(f"{found}, then 1".encode())
+    if attempt < 3:
+        raise FlyteRecoverableException("not yet")
+    return found
+
+
+@workflow
+def resumed_later() -> str:
+    """Goes on from the last checkpoint that there is."""
+    return irregular()
+
+
 @task
 def leave(code: int) -> int:
     """Ends its process without a word."""

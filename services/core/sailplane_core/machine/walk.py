@@ -112,6 +112,7 @@ def _recover(step: Step, node: NodeState, earlier: NodeState) -> None:
         node,
         inputs_uri=earlier.inputs_uri,
         outputs_uri=earlier.outputs_uri,
+        deck_uri=earlier.deck_uri,
         child_name=earlier.child_name,
         size=earlier.size,
     )
