@@ -69,14 +69,24 @@ def _state(connection: Connection, id: ExecutionId, after: str, limit: int) -> s
     if row is None:
         raise NotFound("execution", str(id))
     query = select(nodes).where(nodes.c.execution_id == str(id), nodes.c.id > after).order_by(nodes.c.id)
-    page = [records.node_state(found) for found in connection.execute(query.limit(limit + 1)).mappings()]
+    page = connection.execute(query.limit(limit + 1)).mappings().all()
     answer = service_pb2.ExecutionState(id=id.to_message(), phase=row["phase"], version=row["version"])
-    answer.nodes.extend(_node_message(id, node) for node in page[:limit])
+    answer.nodes.extend(_readable(id, found) for found in page[:limit])
     if len(page) > limit:
-        answer.token = _encode_token(page[limit - 1].id)
+        answer.token = _encode_token(page[limit - 1]["id"])
     if row["parked_at"] is not None and not after:
         answer.parked.CopyFrom(_parked(row))
     return answer
+
+
+def _readable(execution: ExecutionId, row: RowMapping) -> service_pb2.NodeState:
+    """A node; of one whose row makes no sense, which is why its execution is parked, as much as can be told."""
+    try:
+        return _node_message(execution, records.node_state(row))
+    except (ValueError, TypeError, KeyError) as error:
+        message = service_pb2.NodeState(node_id=row["id"], parent_node_id=str(row["scope"]), phase="UNREADABLE")
+        message.error.code, message.error.message = "UnreadableRow", repr(error)
+        return message
 
 
 def _node_message(execution: ExecutionId, node: NodeState) -> service_pb2.NodeState:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import ExecutionId
 from sailplane_core.ports import BlobStore, Clock, PodLauncher, Queue
 from sailplane_protos.core import literals_pb2, types_pb2
@@ -87,6 +88,12 @@ class PropellerSettings:
 
     task_envs: dict[str, str] = field(default_factory=dict[str, str])
     """Put into every task's environment, such as the address of the control plane."""
+
+    def __post_init__(self) -> None:
+        """Raises `InvalidRequest` for what nothing could run with."""
+        for name in ("performers_max", "array_items_at_once_max", "retry_delay_s"):
+            if getattr(self, name) <= 0:
+                raise InvalidRequest.invalid(name, "must be greater than 0")
 
 
 class AdminPort(DefinitionSource, Registry, ExecutionSource, Protocol):

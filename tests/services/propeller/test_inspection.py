@@ -16,12 +16,13 @@ from sailplane_propeller.inputs import Literals
 from sailplane_propeller.inspection import Inspection
 from sailplane_propeller.live import Live
 from sailplane_propeller.pods import PodNames
-from sailplane_propeller.ports import PropellerPorts
+from sailplane_propeller.ports import PropellerPorts, PropellerSettings
 from sailplane_propeller.sweeper import Sweeper
 from sailplane_propeller.watch import Watcher
 from sailplane_protos.propeller import service_pb2
 from services.propeller.conftest import NOON, Engine, X, engine, start_message
 from services.propeller.test_worker import until
+from sqlalchemy import text
 
 
 @pytest.fixture
@@ -44,6 +45,21 @@ async def test_the_state_of_an_execution_with_its_pending_commands(started: Engi
         ("start-node", "SUCCEEDED", ""),
     ]
     assert [(command.kind, command.node_id, command.attempt) for command in answer.commands] == [("LaunchPod", "a", 0)]
+
+
+async def test_a_row_that_makes_no_sense_is_told_of_beside_the_others(started: Engine) -> None:
+    spoil = text("UPDATE nodes SET kind = 'bogus' WHERE id = 'a'")
+    await started.ports.store.write(lambda tx: tx.connection.execute(spoil))
+    request = service_pb2.GetExecutionStateRequest(id=X.to_message())
+    answer = await Inspection(started.ports).GetExecutionState(request, None)
+    assert [(node.node_id, node.phase) for node in answer.nodes] == [("a", "UNREADABLE"), ("start-node", "SUCCEEDED")]
+    assert "bogus" in answer.nodes[0].error.message
+
+
+@pytest.mark.parametrize("name", ["performers_max", "array_items_at_once_max", "retry_delay_s"])
+def test_no_engine_begins_that_could_run_nothing(name: str) -> None:
+    with pytest.raises(InvalidRequest, match=name):
+        PropellerSettings(**{name: 0})
 
 
 async def test_nodes_come_in_pages(started: Engine) -> None:
