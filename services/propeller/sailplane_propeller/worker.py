@@ -197,9 +197,11 @@ class Worker:
         self.release(live)
 
     async def _give_back(self, live: Live, batch: Sequence[Seen]) -> None:
+        """Have what was delivered delivered again, and look once more: Pods and the outbox repeat the rest."""
         for seen in batch:
             if seen.delivery is not None:
                 await self._ports.queue.nack(seen.delivery, reason=f"execution {live.id} was not found")
+        live.inbox.append(Seen(Started()))
 
     async def _forget(self, live: Live) -> None:
         """Delete an execution that has ended, then its Pods, and only then let the order be confirmed."""

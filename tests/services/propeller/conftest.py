@@ -1,6 +1,7 @@
 """A worker on real tables and a real queue, with hands that only write down what they were given."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +63,13 @@ def engine(ports: PropellerPorts) -> Engine:
     made = Engine(ports, Worker(ports, "file:///blobs"))
     made.worker.hand_out = made.hand_out
     return made
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop run until something holds."""
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import pytest
 from sailplane_core.errors import Unavailable
@@ -19,17 +19,10 @@ from sailplane_propeller.worker import EXECUTIONS_TOPIC
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.clock import ManualClock
 from sailplane_runtime.store.port import Transaction
-from services.propeller.conftest import Shelf, X, abort_message, engine, start_message
+from services.propeller.conftest import Shelf, X, abort_message, engine, start_message, until
 from sqlalchemy import text
 
 T = TypeVar("T")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Let the loop run until something holds."""
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.001)
 
 
 async def stored(ports: PropellerPorts, id: ExecutionId = X) -> records.Execution:
@@ -325,25 +318,6 @@ async def test_an_execution_that_never_started_can_be_aborted_and_then_never_sta
         [told] = await ports.store.pending(records.EVENTS_TOPIC)
         [event] = queue_pb2.EventBatch.FromString(told.payload).events
         assert (event.workflow.phase, event.workflow.error.message) == (ExecutionPhase.ABORTED, "enough")
-
-
-async def test_an_order_is_not_lost_when_an_execution_at_hand_is_not_found_again(
-    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load, sees_nothing = records.load, iter([True])
-
-    def see_nothing_once(*args: Any) -> records.Execution | None:
-        return None if next(sees_nothing, False) else load(*args)
-
-    running = engine(ports)
-    intake = asyncio.create_task(running.worker.run())
-    await ports.queue.publish([start_message()])
-    await until(lambda: bool(running.handed))
-    await ports.store.write(lambda tx: tx.connection.execute(text("UPDATE executions SET version = version + 1")))
-    monkeypatch.setattr(records, "load", see_nothing_once)
-    await ports.queue.publish([abort_message()])
-    await until(lambda: ("x", RemovePod("a", 0)) in running.handed)
-    intake.cancel()
 
 
 async def test_commands_that_wait_for_nodes_that_have_ended_are_confirmed(ports: PropellerPorts) -> None:
