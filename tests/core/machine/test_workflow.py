@@ -23,11 +23,14 @@ from sailplane_core.machine import (
     NodeKind,
     NodeState,
     PodRemoved,
+    Policies,
     RemovePod,
     SetTimer,
     Started,
     TaskEnded,
     TaskProgressed,
+    Timer,
+    TimerFired,
     end_parked,
     scopes,
 )
@@ -90,6 +93,21 @@ def test_two_who_ask_a_busy_cache_wait_for_one_timer() -> None:
     assert len({timer.at for timer in timers}) == 1
     poll = timedelta(seconds=run.policies.cache_poll_s)
     assert poll / 2 <= timers[0].at - run.now <= 3 * poll / 2 + timedelta(milliseconds=1)
+
+
+def test_what_a_deadline_ends_does_not_speak_of_a_failure() -> None:
+    library = Library()
+    library.define("w", "a: task")
+    run = Run(library, "w", Policies(workflow_max_s=60))
+    run.see(Started())
+    run.see(InputsBound("a", 0))
+    run.now += timedelta(minutes=1)
+    run.see(TimerFired("", 0, Timer.WORKFLOW))
+    assert run.state.header.failure is not None
+    assert run.state.header.failure.code == "Timeout"
+    aborted = run.state.nodes["a"].failure
+    assert aborted is not None
+    assert aborted.message == "What this is a part of did not end in time, auto-abort."
 
 
 def test_who_has_waited_long_for_a_busy_cache_asks_it_less_often() -> None:

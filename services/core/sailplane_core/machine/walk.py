@@ -17,6 +17,9 @@ from .state import NodeKind, NodeState
 from .step import Step
 
 AUTO_ABORTED = Failure("NodeAborted", "Some node execution failed, auto-abort.", FailureKind.USER, retryable=False)
+OUT_OF_TIME = Failure(
+    "NodeAborted", "What this is a part of did not end in time, auto-abort.", FailureKind.USER, retryable=False
+)
 """Flyte's words for what happens to the other nodes when one fails."""
 
 NESTING_MAX = 100
@@ -48,7 +51,7 @@ def abort_within(step: Step, scope: str, failure: Failure) -> None:
 
 def end_too_late(step: Step, node: NodeState, failure: Failure, phase: NodePhase) -> None:
     """End a node that took too long, with everything in it."""
-    abort_within(step, node.id, AUTO_ABORTED)
+    abort_within(step, node.id, OUT_OF_TIME)
     KINDS[node.kind].abort(step, node, failure, phase)
 
 
@@ -61,11 +64,11 @@ def end_removal(step: Step, node: NodeState) -> None:
 
 
 def fail_execution(step: Step, failure: Failure, culprit_id: str) -> None:
-    """The execution fails: whatever is active ends."""
+    """The execution fails, of a node or, without a culprit, of its deadline: whatever is active ends."""
     phase = move_execution(step.header.phase, ExecutionPhase.FAILING)
     step.header = replace(step.header, phase=phase, failure=failure, failed_node_id=culprit_id)
     report.execution(step, phase, failure=failure)
-    abort_within(step, "", AUTO_ABORTED)
+    abort_within(step, "", AUTO_ABORTED if culprit_id else OUT_OF_TIME)
 
 
 def failure_node(step: Step, scope: str) -> workflow_pb2.Node | None:
