@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sailplane_core.ids import EntityId, ExecutionId, ResourceType
-from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
+from sailplane_core.phases import NODE_TERMINAL, TASK_TERMINAL, ExecutionPhase, NodePhase, TaskPhase
 from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from sailplane_protos.core import catalog_pb2
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -81,12 +81,24 @@ class TaskRecord:
 
 # Reading
 
+_OPEN_NODES = select(_NODES.node_id).where(
+    *is_of_execution(tables.node_executions), _NODES.phase.not_in([phase.name for phase in NODE_TERMINAL])
+)
+_OPEN_TASKS = select(_TASKS.node_id).where(
+    *is_of_execution(tables.task_executions), _TASKS.phase.not_in([phase.name for phase in TASK_TERMINAL])
+)
 _NODES_OF = select(_NODES.id, _NODES.node_id, _NODES.input_uri, _NODES.metadata, _NODES.closure).where(
     *is_of_execution(tables.node_executions), _NODES.node_id.in_(bindparam("node_ids", expanding=True))
 )
 _TASKS_OF = select(tables.task_executions).where(
     *is_of_execution(tables.task_executions), _TASKS.node_id.in_(bindparam("node_ids", expanding=True))
 )
+
+
+def left_open(connection: Connection, id: ExecutionId) -> tuple[set[str], set[str]]:
+    """The nodes that have not ended, and the nodes of which an attempt has not."""
+    values = execution_values(id)
+    return set(connection.scalars(_OPEN_NODES, values)), set(connection.scalars(_OPEN_TASKS, values))
 
 
 def load_nodes(connection: Connection, id: ExecutionId, node_ids: Iterable[str]) -> dict[str, NodeRecord]:

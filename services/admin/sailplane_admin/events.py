@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from sailplane_core import admission, closures, validation
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, SailplaneError, Unavailable
 from sailplane_core.ids import EntityId, ExecutionId
-from sailplane_core.phases import EXECUTION_TERMINAL
+from sailplane_core.phases import EXECUTION_TERMINAL, NODE_TERMINAL, TASK_TERMINAL, ExecutionPhase
 from sailplane_core.ports import Delivery, Queue
 from sailplane_protos.admin import event_pb2 as requests_pb2
 from sailplane_protos.admin import execution_pb2, node_execution_pb2
@@ -34,6 +34,8 @@ STORE_RETRY_S = 1.0
 """Between tries while the store is away or full."""
 NACK_DELAY_S = 1.0
 """Before a batch that could not be recorded comes again."""
+
+_ENDED_BADLY = (ExecutionPhase.FAILED, ExecutionPhase.ABORTED, ExecutionPhase.TIMED_OUT)
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +80,8 @@ def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.E
                 _fold_task(folding, event.task)
             case _:
                 folding.refused.append(InvalidRequest.missing("event"))
+    if folding.is_changed and folding.closure.phase in _ENDED_BADLY:
+        _end_what_is_left(connection, folding)
     numbers = ChangeNumbers(stored.last_change)
     event_rows.save_nodes(connection, id, folding.nodes, numbers)
     event_rows.save_tasks(connection, id, folding.tasks, numbers)
@@ -183,6 +187,27 @@ def _fold_task(folding: Folding, event: event_pb2.TaskExecutionEvent) -> None:
     record.phase_version = event.phase_version
     record.input_uri = record.input_uri or event.input_uri
     record.is_changed = True
+
+
+def _end_what_is_left(connection: Connection, folding: Folding) -> None:
+    """End what is open of an execution that has failed or was aborted.
+
+    Its engine has told of everything before, unless its own record makes no sense any more, which is why an execution
+    is parked, and ended by an operator.
+    """
+    node_ids, of_attempts = event_rows.left_open(connection, folding.id)
+    wanted = node_ids | of_attempts
+    folding.nodes = event_rows.load_nodes(connection, folding.id, wanted - folding.nodes.keys()) | folding.nodes
+    folding.tasks = event_rows.load_tasks(connection, folding.id, wanted) | folding.tasks
+    for key, task in folding.tasks.items():
+        if key.node_id in of_attempts and task.closure.phase not in TASK_TERMINAL:
+            task.closure = closures.end_task(task.closure, folding.closure)
+            task.is_changed = True
+    for node_id in node_ids:
+        node = folding.nodes[node_id]
+        if node.closure.phase not in NODE_TERMINAL:
+            node.closure = closures.end_node(node.closure, folding.closure)
+            node.is_changed = True
 
 
 # From the queue

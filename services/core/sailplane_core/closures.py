@@ -167,6 +167,26 @@ def apply_task_event(
     return after
 
 
+def end_node(
+    closure: node_execution_pb2.NodeExecutionClosure, execution: execution_pb2.ExecutionClosure
+) -> node_execution_pb2.NodeExecutionClosure:
+    """A node of which nothing more will be told, after its execution has failed or was aborted."""
+    event = event_pb2.NodeExecutionEvent(phase=NodePhase.ABORTED.value, occurred_at=execution.updated_at)
+    if (error := result_of(execution)[1]) is not None:
+        event.error.CopyFrom(error)
+    return apply_node_event(closure, event)
+
+
+def end_task(
+    closure: task_execution_pb2.TaskExecutionClosure, execution: execution_pb2.ExecutionClosure
+) -> task_execution_pb2.TaskExecutionClosure:
+    """The same for an attempt."""
+    event = event_pb2.TaskExecutionEvent(phase=TaskPhase.ABORTED.value, occurred_at=execution.updated_at)
+    if (error := result_of(execution)[1]) is not None:
+        event.error.CopyFrom(error)
+    return apply_task_event(closure, event)
+
+
 def task_phase(event: event_pb2.TaskExecutionEvent) -> TaskPhase:
     """The phase that the event reports; a retryable failure is a failure of this attempt."""
     return TaskPhase.FAILED if event.phase == _RETRYABLE_FAILED else TaskPhase(event.phase)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf.message import Message as Proto
@@ -22,6 +22,7 @@ from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_core.ports import Message
 from sailplane_protos.admin import event_pb2 as event_requests
 from sailplane_protos.admin import execution_pb2, node_execution_pb2, task_execution_pb2
+from sailplane_protos.core import execution_pb2 as core_pb2
 from sailplane_protos.core import literals_pb2
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.clock import ManualClock
@@ -316,3 +317,25 @@ async def test_data_is_read_from_where_the_events_say(admin: AdminPorts) -> None
     assert data.full_outputs == values
     assert data.full_inputs.literals["a"].scalar.primitive.integer == 1
     assert data.outputs.bytes == len(values.SerializeToString())
+
+
+async def test_what_an_engine_left_open_ends_with_its_execution(admin: AdminPorts) -> None:
+    """It tells no more than the execution's end when its own record makes no sense any more."""
+    await record(
+        admin,
+        requests.workflow_event(ExecutionPhase.RUNNING, second=1),
+        requests.node_event(NodePhase.SUCCEEDED, node="n1", second=1),
+        requests.node_event(NodePhase.RUNNING, second=2),
+        requests.task_event(TaskPhase.FAILED, second=3),
+        requests.task_event(TaskPhase.RUNNING, attempt=1, second=4),
+    )
+    error = core_pb2.ExecutionError(code="Broken", message="it makes no sense", kind="SYSTEM")
+    await record(admin, requests.workflow_event(ExecutionPhase.FAILED, second=10, error=error))
+    _, listed, attempts = cast("Any", await picture(admin))
+    assert {node.id.node_id: node.closure.phase for node in listed.node_executions} == {
+        "n0": NodePhase.ABORTED,
+        "n1": NodePhase.SUCCEEDED,
+    }
+    found = {attempt.id.retry_attempt: attempt.closure for attempt in attempts.task_executions}
+    assert {number: closure.phase for number, closure in found.items()} == {0: TaskPhase.FAILED, 1: TaskPhase.ABORTED}
+    assert (found[1].error, found[1].duration.seconds) == (error, 6)
