@@ -7,7 +7,7 @@ It knows nothing of the engine: no rows, no ids but those written in the workflo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .workflows import SYSTEM_FATES, Array, Branch, Fate, Graph, Node, Source, Task, Value
+from .workflows import FAILURE_NODE, SYSTEM_FATES, Array, Branch, Fate, Graph, Node, Source, Task, Value
 from .workflows import Ref as Reference
 
 SYSTEM_RETRIES = 2
@@ -72,7 +72,7 @@ def _graph(graph: Graph, a: Value, way: Path, foretold: Foretold) -> Verdict:
     if all(node.id in verdicts and verdicts[node.id].succeeds for node in graph.nodes):
         return Verdict(succeeds=True, value=_value(graph.result, a, verdicts))
     if graph.cleanup is not None:
-        foretold.nodes[(*way, "fn")] = of_task(graph.cleanup, -1, {"a": a, "b": 1})
+        foretold.nodes[(*way, FAILURE_NODE)] = of_task(graph.cleanup, -1, {"a": a, "b": 1})
     return Verdict(succeeds=False)
 
 

@@ -7,7 +7,7 @@ from sailplane_protos.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from sailplane_protos.core import condition_pb2, dynamic_job_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2
 from sailplane_protos.core import workflow_pb2 as core_pb2
 
-from .workflows import Array, Branch, Drawing, Gate, Graph, Node, Ref, Source, Task
+from .workflows import FAILURE_NODE, Array, Branch, Drawing, Gate, Graph, Node, Ref, Source, Task
 
 TIMEOUT_S = 2700
 """Of a task that may hang: longer than everything else takes together."""
@@ -78,7 +78,7 @@ def workflow_template(drawn: Drawing, graph: Graph) -> core_pb2.WorkflowTemplate
     template.nodes.extend(_node(drawn, node) for node in graph.nodes)
     template.outputs.extend(_bindings({"o": graph.result}))
     if graph.cleanup is not None:
-        template.failure_node.CopyFrom(_node(drawn, Node("fn", {"a": Ref(), "b": 1}, task=graph.cleanup)))
+        template.failure_node.CopyFrom(_node(drawn, Node(FAILURE_NODE, {"a": Ref(), "b": 1}, task=graph.cleanup)))
     return template
 
 

@@ -16,7 +16,7 @@ from sailplane_core.machine import evaluate, launch_plan, lifecycle, report, ret
 from sailplane_core.machine.state import NodeKind
 from sailplane_core.machine.step import Step
 from sailplane_core.phases import NodePhase
-from sailplane_propeller import perform, records, worker
+from sailplane_propeller import children, perform, records, worker
 from sim.checkers import judge
 from sim.world import live
 from sqlalchemy import bindparam, update
@@ -210,6 +210,21 @@ def end_before_the_pods(patch: Patch) -> None:
     patch.setattr(Step, "removals_left", lambda self: 0)
 
 
+def run_again_what_is_recovered(patch: Patch) -> None:
+    """A recovery takes nothing over."""
+    patch.setattr(walk, "_may_be_recovered", lambda step, node: False)
+
+
+def begin_children_anew(patch: Patch) -> None:
+    """A child execution is never the recovery of the one before."""
+    launch_child = children.launch
+
+    async def launch_new(admin: Any, caller: Any, plan: Any, inputs: Any, recovers: Any) -> Any:
+        return await launch_child(admin, caller, plan, inputs, None)
+
+    patch.setattr(children, "launch", launch_new)
+
+
 MUTANTS: Sequence[Mutant] = (
     Mutant("act before save", act_before_save, frozenset({"saved_first", "nothing_lost"})),
     Mutant("drop the version fence", drop_version_fence, frozenset({"forwards"})),
@@ -231,6 +246,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("stop at a failure", stop_at_failure, frozenset({"as_foretold"})),
     Mutant("record anything", record_anything, frozenset({"forwards"})),
     Mutant("end before the Pods", end_before_the_pods, frozenset({"families"})),
+    Mutant("run again what is recovered", run_again_what_is_recovered, frozenset({"taken_over"})),
+    Mutant("begin children anew", begin_children_anew, frozenset({"taken_over"}), first=230),
 )
 
 

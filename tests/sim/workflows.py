@@ -16,6 +16,8 @@ Value = int | list["Value"] | None
 MODULUS = 100_003
 NONE_COUNTS = 7
 """What an element counts that an array could not give."""
+FAILURE_NODE = "fn"
+"""The id of every graph's failure node."""
 
 
 class Fate(StrEnum):

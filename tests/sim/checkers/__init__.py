@@ -11,6 +11,7 @@ is reported with.
     limits            no more at one time than allowed
     agreement         admin's record says what propeller's tables say, and both what the Pods did
     as_foretold       phases, attempts and outputs are those of the oracle
+    taken_over        what recovers another execution does not run again what that one had done
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from .agreement import agreement
 from .foretold import as_foretold
 from .order import families, forwards, limits, once, saved_first
 from .rest import nothing_lost
+from .taken_over import taken_over
 
 Checker = Callable[[Outcome], Sequence[str]]
 
@@ -32,6 +34,7 @@ CHECKERS: tuple[Checker, ...] = (
     limits,
     agreement,
     as_foretold,
+    taken_over,
 )
 
 

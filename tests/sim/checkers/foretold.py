@@ -7,7 +7,7 @@ from sailplane_protos.core import catalog_pb2, literals_pb2
 
 from ..oracle import Foretold, Path, Verdict, foretell
 from ..pods import value_of
-from ..workflows import Graph, Value
+from ..workflows import FAILURE_NODE, Graph, Value
 from ..world import Outcome
 from .replay import Row
 
@@ -42,7 +42,7 @@ def _whole(name: str, rows: Mapping[str, Row], outcome: Outcome, foretold: Foret
         found += _complete(name, nodes, graph, foretold) if graph.goes_on else ()
         found += _cleaned_up(name, nodes, graph, foretold)
     for row in nodes.values():
-        child = foretold.children.get(_way(nodes, row))
+        child = foretold.children.get(way_to(nodes, row))
         if child is not None and row["child_name"] in rows and row["phase"] != _N.RECOVERED:
             cut = is_cut or _N(row["phase"]) is _N.ABORTED
             found += _whole(row["child_name"], rows, outcome, child, is_cut=cut)
@@ -66,7 +66,7 @@ def _execution(
 def _nodes(name: str, nodes: Mapping[str, Row], foretold: Foretold, objects: Mapping[str, bytes]) -> Sequence[str]:
     found: list[str] = []
     for row in nodes.values():
-        way = _way(nodes, row)
+        way = way_to(nodes, row)
         phase = _N(row["phase"])
         verdict = foretold.nodes.get(way)
         if row["kind"] in ("start", "end"):
@@ -89,7 +89,9 @@ def _nodes(name: str, nodes: Mapping[str, Row], foretold: Foretold, objects: Map
 
 def _items_at_once(name: str, nodes: Mapping[str, Row], foretold: Foretold, outcome: Outcome) -> Sequence[str]:
     """Of an array no more Pods run at one time than it wants."""
-    limits = {row["id"]: foretold.at_once.get(_way(nodes, row), 0) for row in nodes.values() if row["kind"] == "array"}
+    limits = {
+        row["id"]: foretold.at_once.get(way_to(nodes, row), 0) for row in nodes.values() if row["kind"] == "array"
+    }
     live: dict[str, set[str]] = {array: set() for array in limits}
     found: list[str] = []
     for one in outcome.history.happenings:
@@ -119,7 +121,7 @@ def _attempts(name: str, way: Path, row: Row, verdict: Verdict) -> Sequence[str]
 
 def _complete(name: str, nodes: Mapping[str, Row], graph: Graph, foretold: Foretold) -> Sequence[str]:
     """A workflow that goes on after a failure reaches all that can be reached."""
-    ended = {_way(nodes, row): _N(row["phase"]) for row in nodes.values()}
+    ended = {way_to(nodes, row): _N(row["phase"]) for row in nodes.values()}
     found: list[str] = []
     for node in graph.nodes:
         verdict = foretold.nodes.get((node.id,))
@@ -131,20 +133,21 @@ def _complete(name: str, nodes: Mapping[str, Row], graph: Graph, foretold: Foret
 def _cleaned_up(name: str, nodes: Mapping[str, Row], graph: Graph, foretold: Foretold) -> Sequence[str]:
     if foretold.verdict.succeeds or graph.cleanup is None:
         return []
-    row = nodes.get("fn")
+    row = nodes.get(FAILURE_NODE)
     if row is None or _N(row["phase"]) not in (*_DONE, *_FAILED):
         return [f"{name} failed, and its failure node did not run"]
     return []
 
 
-def _way(nodes: Mapping[str, Row], row: Row) -> Path:
+def way_to(nodes: Mapping[str, Row], row: Row) -> Path:
+    """The way to a node through the templates, which is the same in every execution."""
     step = f"[{row['item']}]" if row["item"] >= 0 else row["spec_id"]
     if not row["scope"]:
         return (step,)
     container = nodes[row["scope"]]
     if container["kind"] == "branch":
         step = step.rpartition("-")[2]  # cases are registered under their branch's name and their own
-    return (*_way(nodes, container), step)
+    return (*way_to(nodes, container), step)
 
 
 def _output(row: Row, objects: Mapping[str, bytes]) -> Value:
