@@ -7,7 +7,7 @@ never overtakes launching it; different nodes go on side by side.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from sailplane_core.errors import InvalidRequest, Malfunction
@@ -76,12 +76,14 @@ class Performers:
         tools: Tools,
         timers: Timers,
         post: Callable[[ExecutionId, Observation, str], None],
+        confirm: Callable[[Sequence[str]], Awaitable[None]],
         idle: Callable[[Live], None],
     ) -> None:
         self._tools = tools
         self._ports = tools.ports
         self._timers = timers
         self._post = post
+        self._confirm = confirm
         self._idle = idle
         self._places = Places(self._ports.settings.performers_max)
 
@@ -114,7 +116,7 @@ class Performers:
         seen = await self._until_done(live, command)
         id = records.command_id(live.id, command)
         if seen is None:
-            await self._ports.store.confirm([id])
+            await self._confirm([id])
         else:
             self._post(live.id, seen, id)
 

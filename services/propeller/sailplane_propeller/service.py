@@ -32,7 +32,9 @@ class Propeller:
         literals = Literals(ports.blobs)
         self._timers = Timers(ports.clock, self._worker.post)
         tools = Tools(ports, literals, self._names, Logs(ports))
-        self._performers = Performers(tools, self._timers, self._worker.post, self._worker.release)
+        self._performers = Performers(
+            tools, self._timers, self._worker.post, self._worker.confirm, self._worker.release
+        )
         self._reservations = Reservations(tools, self._worker.in_service)
         self._watcher = Watcher(ports, self._names, literals, self._worker.live, self._worker.post)
         self._sweeper = Sweeper(ports, self._watcher, self._worker.in_service, self._worker.post)

@@ -130,7 +130,7 @@ class Worker:
     def drop_commands(self, command_ids: Collection[str]) -> None:
         """Confirm commands that will never be carried out, such as timers of an execution that has ended."""
         if command_ids:
-            self._spawn(self._confirm(sorted(command_ids)))
+            self._spawn(self.confirm(sorted(command_ids)))
 
     async def close(self) -> None:
         """Stop working off mailboxes. What is not saved is observed again after the next start."""
@@ -192,7 +192,7 @@ class Worker:
                 await self._ports.queue.ack(deliveries)
             if not is_found:
                 await self._give_back(live, observed)
-            await self._confirm([seen.command_id for seen in settled if seen.command_id])
+            await self.confirm([seen.command_id for seen in settled if seen.command_id])
         live.worker = None
         self.release(live)
 
@@ -217,12 +217,13 @@ class Worker:
             execution=str(live.id),
         )
 
-    async def _confirm(self, command_ids: Sequence[str]) -> None:
+    async def confirm(self, command_ids: Sequence[str]) -> None:
+        """Commands are done, or need not be. If that cannot be stored, they are done again after the next start."""
         try:
             if command_ids:
                 await self._ports.store.confirm(command_ids)
         except Unavailable as error:
-            log.warning("commands_not_confirmed", reason=str(error))  # after the next start they are done again
+            log.warning("commands_not_confirmed", reason=str(error))
 
     async def _evaluate(self, live: Live, batch: Sequence[Seen]) -> bool:
         """Evaluate a batch until it is saved or the execution is parked.

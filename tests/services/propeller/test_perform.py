@@ -1,6 +1,7 @@
 """Many commands and few places: none of them is kept by whoever waits."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -32,7 +33,8 @@ from sailplane_propeller.tools import Tools
 from sailplane_protos.core import catalog_pb2, compiler_pb2
 from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.clock import ManualClock
-from services.propeller.conftest import X
+from services.propeller.conftest import X, engine
+from structlog.testing import capture_logs
 
 Y = ExecutionId("p", "development", "y")
 
@@ -58,6 +60,7 @@ async def test_a_command_that_waits_keeps_no_other_from_being_done(ports: Propel
         tools,
         Timers(ports.clock, lambda id, seen, command_id: None),
         lambda id, seen, command_id: posted.put_nowait((id, seen)),
+        ports.store.confirm,
         lambda live: None,
     )
     stuck, fine = Live(X), Live(Y)
@@ -76,6 +79,7 @@ async def test_of_many_commands_those_of_the_most_urgent_execution_come_first(po
         Tools(ports, Literals(ports.blobs), PodNames(), Logs(ports)),
         Timers(ports.clock, lambda id, seen, command_id: None),
         lambda id, seen, command_id: posted.put_nowait((id, seen)),
+        ports.store.confirm,
         lambda live: None,
     )
     low, usual, high = (Live(ExecutionId("p", "development", name)) for name in ("low", "usual", "high"))
@@ -110,6 +114,7 @@ async def test_a_service_that_fails_by_its_own_fault_is_not_asked_for_ever(
         Tools(ports, Literals(ports.blobs), PodNames(), Logs(ports)),
         Timers(clock, lambda id, seen, command_id: None),
         lambda id, seen, command_id: posted.put_nowait(seen),
+        ports.store.confirm,
         lambda live: None,
     )
     performers.hand_out(live, [LookUpCache("a", 0)])
@@ -119,3 +124,15 @@ async def test_a_service_that_fails_by_its_own_fault_is_not_asked_for_ever(
             clock.advance(ports.settings.retry_delay_s_max)
     assert posted.get_nowait() == CacheLookedUp("a", 0, catalog_pb2.CACHE_LOOKUP_FAILURE)
     assert asked == ["a"] * retry.TRIES_MAX
+
+
+async def test_a_store_that_is_away_only_delays_confirmations(
+    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(ids: Sequence[str]) -> None:
+        raise Unavailable("the store")
+
+    monkeypatch.setattr(ports.store, "confirm", away)
+    with capture_logs() as lines:
+        await engine(ports).worker.confirm(["one"])
+    assert [line["event"] for line in lines] == ["commands_not_confirmed"]

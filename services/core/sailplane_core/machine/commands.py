@@ -82,7 +82,7 @@ class PopulateCache:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseReservation:
-    """Let others compute what this attempt had reserved. Leads to nothing."""
+    """Let others compute what the node had reserved, over all its attempts. Leads to nothing."""
 
     node_id: str
     attempt: int

@@ -98,8 +98,8 @@ class PodRemoved:
 class CacheLookedUp:
     """What the catalog says: `status` is a `core.CatalogCacheStatus`.
 
-    A hit's outputs are written where the attempt's own would be. `catalog` is a serialised `core.CatalogMetadata`, ""
-    when there is nothing to show. `is_reserved`: this attempt is the one that computes, and others wait for it;
+    A hit's outputs are written where the attempt's own would be. `catalog` is a serialised `core.CatalogMetadata`,
+    empty when there is nothing to show. `is_reserved`: this node is the one that computes, and others wait for it;
     `is_busy`: another one computes.
     """
 

@@ -17,6 +17,9 @@ from ..failures import Failure, FailureKind
 from ..phases import TaskPhase
 from .state import NodeState, Policies
 
+DOUBLINGS_MAX = 60
+"""A pause that was doubled so often is beyond every limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -44,8 +47,11 @@ class RetryPolicy:
     @property
     def pauses_max(self) -> timedelta:
         """All pauses together, if every attempt fails."""
-        attempts = min(self.user_retries + self.system_retries, 60)
-        return timedelta(seconds=sum(min(self.backoff_max_s, self.backoff_s * 2.0**n) for n in range(attempts)))
+        retries = self.user_retries + self.system_retries
+        doubled = min(retries, DOUBLINGS_MAX)
+        pauses_s = sum(min(self.backoff_max_s, self.backoff_s * 2.0**n) for n in range(doubled))
+        longest_s = min(self.backoff_max_s, self.backoff_s * 2.0**DOUBLINGS_MAX)
+        return timedelta(seconds=pauses_s + (retries - doubled) * longest_s)
 
     def pause(self, key: str, failures: int) -> timedelta:
         """How long to wait after so many failures: half of it fixed, the rest by chance.
@@ -53,7 +59,7 @@ class RetryPolicy:
         Chance is a hash of `key`, which names the attempt: deciding again gives the same, and of many nodes that fail
         together no two come back together.
         """
-        whole_s = min(self.backoff_max_s, self.backoff_s * 2.0 ** min(failures - 1, 60))
+        whole_s = min(self.backoff_max_s, self.backoff_s * 2.0 ** min(failures - 1, DOUBLINGS_MAX))
         chance = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
         return timedelta(seconds=whole_s * (0.5 + 0.5 * chance))
 
