@@ -398,7 +398,7 @@ async def test_credentials_and_the_request_id_go_along_and_the_id_comes_back() -
         "flyte-authorization": "b",
         "x-request-id": "mine",
     }
-    assert call.peer() == "127.0.0.1:4242"
+    assert call.peer() == "ipv4:127.0.0.1:4242"
 
 
 @pytest.mark.parametrize("id", ["", "a b", "x" * 129, "\x7f"])
