@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,15 @@ async def world(worlds: Callable[[Path, bool], PodWorld], python_env: Path) -> P
     return worlds(python_env, True)
 
 
+@pytest.fixture
+def hang_up_ignored() -> Iterator[None]:
+    """As under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up_ignored")
 @pytest.mark.parametrize("env", [{}, {"PYTHONUNBUFFERED": "1", "PYTHONPATH": "relative:/absolute", "TZ": "Asia/Tokyo"}])
 async def test_a_fork_cannot_be_told_from_a_process_of_its_own(
     worlds: Callable[[Path, bool], PodWorld], python_env: Path, env: dict[str, str]

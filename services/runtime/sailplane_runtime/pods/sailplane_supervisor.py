@@ -250,7 +250,9 @@ class Supervisor:
             return pid
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM):  # as a program of its own would find them
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.write(claimed, f"process {os.getpid()} {process_start(os.getpid())}\n".encode())
             for fd in (claimed, self.wakeup, self.wakeup_in):
                 os.close(fd)
