@@ -7,10 +7,11 @@ from pathlib import Path
 
 import grpc
 from compat.plane import Plane
-from flyteidl.admin import execution_pb2, node_execution_pb2, task_pb2, workflow_pb2
+from flyteidl.admin import execution_pb2, node_execution_pb2, task_execution_pb2, task_pb2, workflow_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
 from flyteidl.service import admin_pb2_grpc
+from google.protobuf.message import Message
 
 PROJECT, DOMAIN = "flytesnacks", "development"
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
@@ -45,6 +46,11 @@ def task_request(
     template.container.image = "any"
     template.container.command.extend(command)
     return request
+
+
+def extend(message: Message, fields: Message) -> None:
+    """Set fields of ours, which the published stubs do not know: they carry them on as unknown fields."""
+    message.MergeFromString(fields.SerializeToString())
 
 
 def workflow_request(
@@ -89,6 +95,16 @@ def get(plane: Plane, execution: str) -> execution_pb2.Execution:
     """The execution as admin tells it."""
     id = identifier_pb2.WorkflowExecutionIdentifier(project=PROJECT, domain=DOMAIN, name=execution)
     return admin(plane).GetExecution(execution_pb2.WorkflowExecutionGetRequest(id=id), wait_for_ready=True, timeout=30)
+
+
+def attempts(plane: Plane, execution: str, node: str = "n0") -> list[task_execution_pb2.TaskExecution]:
+    """The task executions of a node, the first attempt first."""
+    id = identifier_pb2.NodeExecutionIdentifier(
+        node_id=node,
+        execution_id=identifier_pb2.WorkflowExecutionIdentifier(project=PROJECT, domain=DOMAIN, name=execution),
+    )
+    request = task_execution_pb2.TaskExecutionListRequest(node_execution_id=id, limit=100)
+    return sorted(admin(plane).ListTaskExecutions(request).task_executions, key=lambda one: one.id.retry_attempt)
 
 
 TERMINAL = {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}

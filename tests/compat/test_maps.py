@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from compat.runs import Runs, node_phase, phase, result
 from flytekit.models.core.execution import TaskExecutionPhase
 from flytekit.remote.executions import FlyteWorkflowExecution
@@ -47,6 +48,18 @@ def test_too_many_failed_items_fail_the_map_with_an_items_error(runs: Runs) -> N
         assert phase(done) == "FAILED"
         assert "is negative" in done.closure.error.message
         assert node_phase(done.node_executions["n0"]) == "FAILED"
+
+
+@pytest.mark.parametrize(("workflow", "ran"), [("to_the_last", {"item1", "item2"}), ("to_the_first_failure", set())])
+def test_what_becomes_of_the_others_when_an_item_fails(
+    runs: Runs, tmp_path: Path, workflow: str, ran: set[str]
+) -> None:
+    done = runs.run(f"maps.{workflow}", {"xs": [1, -1, 2], "marks": str(tmp_path)})
+    assert phase(done) == "FAILED"
+    assert "-1 is negative" in done.closure.error.message
+    assert {path.name for path in tmp_path.iterdir()} == ran
+    others = "SUCCEEDED" if ran else "ABORTED"
+    assert items(done) == {(0, 0): others, (1, 0): "FAILED", (2, 0): others}
 
 
 def test_each_item_has_attempts_of_its_own(runs: Runs) -> None:

@@ -1,15 +1,18 @@
-"""Retries, time limits, interruptible, parallelism and overrides."""
+"""Retries, interruptible, parallelism and overrides."""
 
 from pathlib import Path
 
 import pytest
 from compat import raw
-from compat.raw import admin
+from compat.raw import admin, extend
 from compat.runs import VERSION, Runs, node_phase, phase, task_phases
 from flyteidl.admin.task_execution_pb2 import TaskExecutionGetRequest
+from flyteidl.core.execution_pb2 import ExecutionError, TaskExecution
 from flyteidl.event.event_pb2 import TaskExecutionMetadata
 from flytekit import Options
 from flytekit.remote.executions import FlyteWorkflowExecution
+from google.protobuf.duration_pb2 import Duration
+from sailplane_protos.core import literals_pb2
 
 
 @pytest.mark.parametrize(("succeed_at", "phases"), [(0, ["SUCCEEDED"]), (2, ["FAILED", "FAILED", "SUCCEEDED"])])
@@ -33,15 +36,36 @@ def test_an_error_that_cannot_be_helped_is_not_tried_again(runs: Runs) -> None:
     assert task_phases(done.node_executions["n0"]) == ["FAILED"]
 
 
-def test_time_limits(runs: Runs) -> None:
-    late, once = runs.start("policies.timed_out", {"x": 1}), runs.start("policies.timed_out_once", {"x": 2})
-    shorter = runs.start("policies.overridden_timeout", {"x": 3})
-    for done in (runs.end(late), runs.end(shorter)):
-        assert phase(done) == "FAILED"
-        assert "Timeout" in done.closure.error.code
-    done = runs.end(once)
-    assert done.outputs["o0"] == 2
-    assert len(done.node_executions["n0"].task_executions) == 2
+def test_a_pause_before_the_next_attempt(runs: Runs) -> None:
+    """In a field of ours: half of the pause is certain, the other half is by chance."""
+    request = raw.task_request("paused.task", "v1", ["false"], ["node"])
+    retries = request.spec.template.metadata.retries
+    retries.retries = 2
+    extend(retries, literals_pb2.RetryStrategy(backoff=Duration(seconds=2), backoff_max=Duration(seconds=3)))
+    admin(runs.plane).CreateTask(request)
+    admin(runs.plane).CreateWorkflow(raw.workflow_request("paused", "v1", "paused.task", [[]]))
+    raw.start(runs.plane, "v1", "paused1", "paused")
+    assert raw.wait(runs.plane, "paused1").closure.error.code.startswith("RetriesExhausted|")
+    first, second, third = (one.closure for one in raw.attempts(runs.plane, "paused1"))
+    pauses = [
+        (after.created_at.ToDatetime() - before.updated_at.ToDatetime()).total_seconds()
+        for before, after in ((first, second), (second, third))
+    ]
+    assert pauses[0] >= 1
+    assert pauses[1] >= 1.5
+
+
+def test_what_the_system_may_cost_a_task(runs: Runs) -> None:
+    """A process that is killed, by whomever, did not fail by itself: that spends no retry of the task's.
+
+    In a Pod's command `$$` stands for `$`.
+    """
+    raw.register(runs.plane, "lost", "v1", ["sh", "-c", "kill -9 $$$$"], [[]])
+    raw.start(runs.plane, "v1", "lost1", "lost")
+    error = raw.wait(runs.plane, "lost1").closure.error
+    assert error.code.startswith("RetriesExhausted|")
+    assert error.kind == ExecutionError.SYSTEM
+    assert [one.closure.phase for one in raw.attempts(runs.plane, "lost1")] == [TaskExecution.FAILED] * 4
 
 
 def test_interruptible_is_told_of_each_attempt(runs: Runs) -> None:
@@ -90,6 +114,21 @@ def test_overrides_of_a_node(runs: Runs) -> None:
     assert container["resources"]["requests"]["cpu"] == "200m"
     assert container["resources"]["limits"]["memory"] == "400Mi"
     assert pod["spec"]["volumes"][0]["emptyDir"] == {"medium": "Memory", "sizeLimit": "64Mi"}
+
+
+def test_the_gpu_that_a_task_or_a_node_asks_for(runs: Runs) -> None:
+    done = runs.run("policies.on_gpus", {"x": 1})
+    specs = [runs.pod(done.id.name, node)["spec"] for node in ("n0", "n1")]
+    wanted: list[dict[str, str]] = []
+    for spec in specs:
+        assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+        required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        [term] = required["nodeSelectorTerms"]
+        wanted.append({one["key"]: one["values"][0] for one in term["matchExpressions"]})
+        tolerated = {one["key"]: one["value"] for one in spec["tolerations"] if one["key"] != "nvidia.com/gpu"}
+        assert tolerated == wanted[-1]
+    device, partition = "k8s.amazonaws.com/accelerator", "k8s.amazonaws.com/gpu-partition-size"
+    assert wanted == [{device: "nvidia-tesla-a100", partition: "1g.5gb"}, {device: "nvidia-tesla-t4"}]
 
 
 def test_the_pod_template_of_a_node(runs: Runs, tmp_path: Path) -> None:

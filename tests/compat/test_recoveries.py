@@ -66,6 +66,34 @@ def test_a_task_that_had_failed_is_given_its_last_checkpoint(runs: Runs, tmp_pat
     assert result(second) == 2
 
 
+def test_what_an_earlier_recovery_took_over_is_taken_over_again(runs: Runs, tmp_path: Path) -> None:
+    first = runs.run("recoveries.steps", {"marks": str(tmp_path)})
+    second = recover(runs, first)
+    assert phase(first) == phase(second) == "FAILED"
+    (tmp_path / "permitted").touch()
+    third = recover(runs, second)
+    assert result(third) == "first!"
+    nodes = tree(third)
+    assert [node_phase(nodes[id]) for id in ("n0", "n1-0-n0", "n1-0-n1")] == ["RECOVERED", "RECOVERED", "SUCCEEDED"]
+    assert marks(tmp_path) == {"permitted": 0, "first": 5}
+
+
+def test_an_execution_that_still_runs_is_recovered(runs: Runs, tmp_path: Path) -> None:
+    """What it has finished is taken over; it goes on itself."""
+    first = runs.start("recoveries.half_way", {"marks": str(tmp_path)})
+    while not (tmp_path / "second").exists():
+        time.sleep(0.05)
+    name = runs.remote.client.recover_execution(first.id).name
+    second = runs.remote.fetch_execution(name=name)
+    while (tmp_path / "second").read_text() != "begun\n" * 2:
+        time.sleep(0.05)
+    (tmp_path / "permitted").touch()
+    done = [runs.end(one) for one in (first, second)]
+    assert [result(one) for one in done] == ["first", "first"]
+    assert [node_phase(one.node_executions["n0"]) for one in done] == ["SUCCEEDED", "RECOVERED"]
+    assert (tmp_path / "first").read_text() == "run\n"
+
+
 def test_nobody_is_asked_again(runs: Runs, tmp_path: Path) -> None:
     started = runs.start("recoveries.guarded", {"marks": str(tmp_path)})
     while not runs.remote.list_signals(started.id.name):

@@ -147,3 +147,25 @@ def retried(xs: list[int]) -> list[int]:
 def overridden(xs: list[int]) -> list[int]:
     """The node of a map with overrides of its own."""
     return map_task(square)(x=xs).with_overrides(retries=1, interruptible=True, name="squared")
+
+
+@task
+def late_if_positive(x: int, marks: str) -> int:
+    """Negative numbers fail at once, the others take a while and leave a mark."""
+    if x < 0:
+        raise ValueError(f"{x} is negative")
+    time.sleep(1)
+    Path(marks, f"item{x}").touch()
+    return x
+
+
+@workflow
+def to_the_last(xs: list[int], marks: str) -> list[int]:
+    """All items run to their end, whatever becomes of the others."""
+    return map_task(functools.partial(late_if_positive, marks=marks), run_all_sub_nodes=True)(x=xs)
+
+
+@workflow
+def to_the_first_failure(xs: list[int], marks: str) -> list[int]:
+    """The first item that fails ends the others."""
+    return map_task(functools.partial(late_if_positive, marks=marks))(x=xs)

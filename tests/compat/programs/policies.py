@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flytekit import LaunchPlan, Resources, task, workflow
 from flytekit.exceptions.user import FlyteRecoverableException
-from flytekit.extras.accelerators import T4
+from flytekit.extras.accelerators import A100, T4
 
 
 def attempt() -> int:
@@ -139,3 +139,15 @@ def overridden_retries() -> int:
 def overridden_timeout(x: int) -> int:
     """Less time than a task without a limit."""
     return endless(x=x).with_overrides(timeout=timedelta(milliseconds=500))
+
+
+@task(requests=Resources(gpu="1"), limits=Resources(gpu="1"), accelerator=A100.partition_1g_5gb)
+def on_gpu(x: int) -> int:
+    """Is for machines with a part of a certain GPU."""
+    return x
+
+
+@workflow
+def on_gpus(x: int) -> tuple[int, int]:
+    """The GPU of the task, and another one."""
+    return on_gpu(x=x), on_gpu(x=x).with_overrides(accelerator=T4)

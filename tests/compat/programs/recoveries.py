@@ -125,3 +125,19 @@ def guarded(marks: str) -> str:
         conditional("name").if_(allowed == "first").then(marked(name=allowed, marks=marks)).else_().fail("another name")
     )
     return gated(name=chosen, marks=marks)
+
+
+@task
+def wait_for_permission(name: str, marks: str) -> str:
+    """Says that it has begun, and goes on once it is permitted."""
+    with Path(marks, "second").open("a") as file:
+        file.write("begun\n")
+    while not Path(marks, "permitted").exists():
+        time.sleep(0.05)
+    return name
+
+
+@workflow
+def half_way(marks: str) -> str:
+    """The first node is done, the second takes its time."""
+    return wait_for_permission(name=marked(name="first", marks=marks), marks=marks)
