@@ -42,7 +42,7 @@ def plan() -> launch_plan_pb2.LaunchPlan:
     spec.default_inputs.parameters["colour"].var.CopyFrom(interface.inputs.variables["colour"])
     spec.default_inputs.parameters["colour"].default.CopyFrom(literal("red"))
     spec.fixed_inputs.literals["z"].CopyFrom(literal(3))
-    return augmented(PLAN, spec, interface, lambda _: None)
+    return augmented(PLAN, spec, interface)
 
 
 def request(**inputs: int | str) -> execution_pb2.ExecutionCreateRequest:
@@ -286,6 +286,6 @@ def test_a_single_task_is_launched_under_its_own_id() -> None:
     workflow, spec = launch.single_task_workflow(task())
     asked = request(x=1)
     asked.spec.launch_plan.CopyFrom(task().id)
-    found = resolve(asked, augmented(PLAN, spec, workflow.interface, lambda _: None))
+    found = resolve(asked, augmented(PLAN, spec, workflow.interface))
     assert found.spec.launch_plan.resource_type == ResourceType.TASK
     assert found.closure.workflow_id == workflow.id

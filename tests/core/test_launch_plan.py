@@ -49,11 +49,6 @@ def bound() -> launch_plan_pb2.LaunchPlanSpec:
     return spec
 
 
-def parse_cron(expression: str) -> None:
-    if len(expression.split()) != 5:
-        raise ValueError("five fields are needed")
-
-
 def test_the_default_plan_requires_everything_but_optional_inputs() -> None:
     spec = launch_plan.default_spec(WORKFLOW, interface())
     expected = launch_plan.expected_inputs(interface(), spec).parameters
@@ -108,7 +103,7 @@ def test_a_workflow_without_inputs_takes_none() -> None:
 
 
 def test_the_registered_plan_carries_what_it_expects() -> None:
-    plan = launch_plan.augmented(ID, bound(), interface(), parse_cron)
+    plan = launch_plan.augmented(ID, bound(), interface())
     assert plan.id == ID
     assert plan.spec.default_inputs == plan.closure.expected_inputs
     assert set(plan.closure.expected_inputs.parameters) == {"x", "at", "maybe"}
@@ -118,7 +113,7 @@ def test_the_registered_plan_carries_what_it_expects() -> None:
 
 def test_a_plan_without_inputs_has_empty_maps_all_the_same() -> None:
     spec = launch_plan.default_spec(WORKFLOW, interface_pb2.TypedInterface())
-    plan = launch_plan.augmented(ID, spec, interface_pb2.TypedInterface(), parse_cron)
+    plan = launch_plan.augmented(ID, spec, interface_pb2.TypedInterface())
     assert plan.closure.HasField("expected_inputs")
     assert plan.closure.HasField("expected_outputs")
 
@@ -145,7 +140,7 @@ def rate(value: int, unit: int = 0) -> schedule_pb2.Schedule:
 def test_schedules(schedule: schedule_pb2.Schedule) -> None:
     spec = bound()
     spec.entity_metadata.schedule.CopyFrom(schedule)
-    launch_plan.check_spec(spec, launch_plan.expected_inputs(interface(), spec), parse_cron)
+    launch_plan.check_spec(spec, launch_plan.expected_inputs(interface(), spec))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +161,7 @@ def test_schedules_that_could_never_fire(schedule: schedule_pb2.Schedule, messag
     spec = bound()
     spec.entity_metadata.schedule.CopyFrom(schedule)
     with pytest.raises(InvalidRequest, match=message):
-        launch_plan.augmented(ID, spec, interface(), parse_cron)
+        launch_plan.augmented(ID, spec, interface())
 
 
 def test_limits_are_positive() -> None:
@@ -174,11 +169,5 @@ def test_limits_are_positive() -> None:
     spec.max_parallelism = -1
     spec.concurrency_policy.max = 0
     with pytest.raises(InvalidRequest) as refused:
-        launch_plan.augmented(ID, spec, interface(), parse_cron)
+        launch_plan.augmented(ID, spec, interface())
     assert len(refused.value.problems) == 2
-
-
-def test_the_text_of_a_cron_schedule() -> None:
-    assert launch_plan.cron_expression(cron("1 2 3 4 5")) == "1 2 3 4 5"
-    assert launch_plan.cron_expression(schedule_pb2.Schedule(cron_expression="5 4 3 2 1")) == "5 4 3 2 1"
-    assert launch_plan.cron_expression(rate(1)) == ""

@@ -63,14 +63,16 @@ _WITHIN_ITS_OWN_PLAN = _within_its_own_plan()
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """An execution that is about to be inserted, in phase UNDEFINED. `start_order` is what the engine is to be told.
+    """An execution that is about to be inserted, in phase UNDEFINED.
 
-    `plan_name_id` is the row of its launch plan's name, None if a task is run without one of its own, and `parent` the
-    row of the execution that starts it, if one does.
+    `policy` is what it obeys, `start_order` what the engine is to be told. `plan_name_id` is the row of its launch
+    plan's name, None if a task is run without one of its own, and `parent` the row of the execution that starts it, if
+    one does.
     """
 
     id: ExecutionId
     plan: launch_plan_pb2.LaunchPlan
+    policy: launch_plan_pb2.ConcurrencyPolicy
     plan_name_id: int | None
     parent: int | None
     closure: execution_pb2.ExecutionClosure
@@ -87,12 +89,12 @@ class Place:
 
 
 def admit(transaction: Transaction, new: Newcomer, waiting_max: int, now: datetime) -> Place:
-    """Judge a newcomer by its plan's policy, and abort those that have to go for it.
+    """Judge a newcomer by its policy, and abort those that have to go for it.
 
     Raises `ConcurrencyLimitReached` when it is skipped, `LimitReached` when `waiting_max` executions of its plan wait
     already, and `AlreadyExists` when the name is taken: a repeated request never aborts anybody.
     """
-    policy, name_id = new.plan.spec.concurrency_policy, new.plan_name_id
+    policy, name_id = new.policy, new.plan_name_id
     if name_id is None or not concurrency.is_enforced(policy):
         return Place({"plan_name_id": name_id})
     connection = transaction.connection

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sailplane_core import closures, launch, naming, validation
+from sailplane_core import closures, concurrency, launch, naming, validation
 from sailplane_core.attributes import Place
 from sailplane_core.errors import AlreadyExists, ConcurrencyLimitReached, InvalidRequest, InvariantBroken, NotFound
 from sailplane_core.filter_fields import Entity
@@ -245,7 +245,13 @@ async def _start(
     metadata = settled.spec.metadata
     order = execution_orders.start(id, plan, settled, inputs_uri, raw_prefix, recovered)
     new = concurrency_limits.Newcomer(
-        id, plan, around.plan_name_id, around.references["parent_execution_id"], settled.closure, order.payload
+        id,
+        plan,
+        concurrency.policy_of(settled.spec, plan.spec),
+        around.plan_name_id,
+        around.references["parent_execution_id"],
+        settled.closure,
+        order.payload,
     )
     now = ports.clock.now()
 

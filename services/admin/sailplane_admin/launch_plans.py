@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from sailplane_core import launch_plan, validation
-from sailplane_core.cron import check_cron
-from sailplane_core.errors import InvalidRequest, NotFound
+from sailplane_core.errors import InvalidRequest, NotFound, Refused
 from sailplane_core.filter_fields import Entity
 from sailplane_core.ids import EntityId, ResourceType
 from sailplane_protos.admin import common_pb2, launch_plan_pb2, workflow_pb2
 from sailplane_protos.core import identifier_pb2, interface_pb2
+from sailplane_protos.scheduler import policies_pb2
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, select, update
 
@@ -24,6 +24,8 @@ from .ports import AdminPorts
 from .registration import is_version, refuse, register_name, version_values, write_once
 
 LaunchPlan = launch_plan_pb2.LaunchPlan
+
+PAUSE_REASON_CHARS_MAX = 1000
 
 _PLANS = tables.launch_plans.c
 _GET = select(_PLANS.id, _PLANS.schedule_type, _PLANS.plan, _PLANS.is_implicit).where(*is_version(tables.launch_plans))
@@ -61,7 +63,7 @@ async def create(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanCreateReq
     if workflow is None:
         raise NotFound("WORKFLOW", str(workflow_id))
     interface = workflow_pb2.Workflow.FromString(workflow.listed).closure.compiled_workflow.primary.template.interface
-    plan = launch_plan.augmented(request.id, request.spec, interface, check_cron)
+    plan = launch_plan.augmented(request.id, request.spec, interface)
     now_us = tables.time_us(ports.clock.now())
 
     def change(transaction: Transaction) -> bytes | None:
@@ -87,7 +89,7 @@ def implicit(id: EntityId, interface: interface_pb2.TypedInterface) -> LaunchPla
     plan_id = identifier_pb2.Identifier(
         resource_type=ResourceType.LAUNCH_PLAN, project=id.project, domain=id.domain, name=id.name, version=id.version
     )
-    return launch_plan.augmented(plan_id, launch_plan.default_spec(id.to_message(), interface), interface, check_cron)
+    return launch_plan.augmented(plan_id, launch_plan.default_spec(id.to_message(), interface), interface)
 
 
 def is_registered(connection: Connection, id: EntityId) -> bool:
@@ -111,12 +113,39 @@ def insert_plan(
     register_name(connection, id, now_us, name_state)
 
 
-async def update_state(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanUpdateRequest) -> None:
-    """Activate a version, which deactivates the active one of its name, or deactivate it.
-
-    The scheduler is told of every version with a schedule whose state was set.
-    """
+async def change(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanUpdateRequest) -> None:
+    """Set a version's state, or pause its schedule, or let it go on. The scheduler is told, if it has a schedule."""
     id = EntityId.of(validation.id_of_kind(request.id, ResourceType.LAUNCH_PLAN))
+    if request.WhichOneof("change"):
+        await _set_pause(ports, id, request)
+    else:
+        await _update_state(ports, id, request)
+
+
+async def _set_pause(ports: AdminPorts, id: EntityId, request: launch_plan_pb2.LaunchPlanUpdateRequest) -> None:
+    if len(request.pause_schedule.reason) > PAUSE_REASON_CHARS_MAX:
+        raise InvalidRequest.invalid("pause_schedule.reason", f"at most {PAUSE_REASON_CHARS_MAX} characters")
+    now = tables.timestamp_of(tables.time_us(ports.clock.now()))
+
+    def change(transaction: Transaction) -> None:
+        row = transaction.connection.execute(_GET, version_values(id)).one_or_none()
+        if row is None:
+            raise NotFound("LAUNCH_PLAN", str(id))
+        plan = LaunchPlan.FromString(row.plan)
+        if plan.closure.state != launch_plan_pb2.ACTIVE or row.schedule_type == schedules.NONE:
+            raise Refused(f"launch plan {id} has no schedule that runs: it is not active, or has none")
+        plan.closure.ClearField("schedule_pause")
+        if request.HasField("pause_schedule"):
+            plan.closure.schedule_pause.reason = request.pause_schedule.reason
+            plan.closure.schedule_pause.paused_at.CopyFrom(now)
+        transaction.connection.execute(_UPDATE, {"row_id": row.id, "plan": plan.SerializeToString()})
+        transaction.send(schedules.change_of(plan, now))
+
+    await ports.store.write(change)
+
+
+async def _update_state(ports: AdminPorts, id: EntityId, request: launch_plan_pb2.LaunchPlanUpdateRequest) -> None:
+    """Activate a version, which deactivates the active one of its name and takes over its pause, or deactivate it."""
     if request.state not in launch_plan_pb2.LaunchPlanState.values():
         raise InvalidRequest.invalid("state", str(request.state))
 
@@ -125,14 +154,16 @@ async def update_state(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanUpd
         chosen = connection.execute(_GET, version_values(id)).one_or_none()
         if chosen is None:
             raise NotFound("LAUNCH_PLAN", str(id))
-        schedules_before = 0
+        schedules_before, pause = 0, None
         if request.state == launch_plan_pb2.ACTIVE:
             scope = {"project": id.project, "domain": id.domain, "name": id.name}
             for active in connection.execute(_ACTIVE, scope).all():
                 schedules_before += active.schedule_type != schedules.NONE
+                closure = LaunchPlan.FromString(active.plan).closure
+                pause = closure.schedule_pause if closure.HasField("schedule_pause") else pause
                 if active.id != chosen.id:
                     _set_state(transaction, active.id, active.plan, launch_plan_pb2.INACTIVE, now_us)
-        _set_state(transaction, chosen.id, chosen.plan, request.state, now_us)
+        _set_state(transaction, chosen.id, chosen.plan, request.state, now_us, pause)
         if request.state == launch_plan_pb2.ACTIVE and chosen.schedule_type != schedules.NONE and not schedules_before:
             quotas.check_schedules(transaction, id.project, id.domain)
 
@@ -266,12 +297,16 @@ def _set_state(
     data: bytes,
     state: "launch_plan_pb2.LaunchPlanState.ValueType",
     now_us: int,
+    pause: policies_pb2.SchedulePause | None = None,
 ) -> None:
     plan = LaunchPlan.FromString(data)
     plan.closure.state = state
+    plan.closure.ClearField("schedule_pause")
+    if pause is not None:
+        plan.closure.schedule_pause.CopyFrom(pause)
     plan.closure.updated_at.CopyFrom(tables.timestamp_of(now_us))
     transaction.connection.execute(
         _UPDATE, {"row_id": row_id, "state": state, "updated_at_us": now_us, "plan": plan.SerializeToString()}
     )
     if plan.spec.entity_metadata.HasField("schedule"):
-        transaction.send(schedules.change_of(plan))
+        transaction.send(schedules.change_of(plan, plan.closure.updated_at))

@@ -2,10 +2,11 @@
 
 import hashlib
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from sailplane_core.ids import EntityId
+from sailplane_core.launch_plan import schedule_change
 from sailplane_core.ports import Message
 from sailplane_protos.admin import launch_plan_pb2
-from sailplane_protos.scheduler import queue_pb2
 
 TOPIC = "schedules"
 
@@ -19,16 +20,10 @@ def type_of(plan: launch_plan_pb2.LaunchPlan) -> str:
     return _TYPES[plan.spec.entity_metadata.schedule.WhichOneof("ScheduleExpression")]
 
 
-def change_of(plan: launch_plan_pb2.LaunchPlan) -> Message:
-    """The message that this plan, which has a schedule, is in its state since it was updated last."""
+def change_of(plan: launch_plan_pb2.LaunchPlan, changed_at: Timestamp) -> Message:
+    """The message that this plan, which has a schedule, is as it is since `changed_at`."""
     id = EntityId.of(plan.id)
-    change = queue_pb2.ScheduleChange(
-        launch_plan_id=plan.id,
-        schedule=plan.spec.entity_metadata.schedule,
-        active=plan.closure.state == launch_plan_pb2.ACTIVE,
-        changed_at=plan.closure.updated_at,
-    )
-    payload = change.SerializeToString(deterministic=True)
+    payload = schedule_change(plan, changed_at).SerializeToString(deterministic=True)
     return Message(
         topic=TOPIC,
         # One key for all versions of a name keeps their changes in order. Names can be long, a key cannot.

@@ -20,9 +20,9 @@ keeps from the other. Both are then seen as QUEUED and RUNNING, and aborting eit
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sailplane_protos.admin import launch_plan_pb2
+from sailplane_protos.admin import execution_pb2, launch_plan_pb2
 
-from .errors import ConcurrencyLimitReached
+from .errors import ConcurrencyLimitReached, InvalidRequest
 
 SKIP = launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
 QUEUE = launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_QUEUE
@@ -54,8 +54,19 @@ def is_enforced(policy: launch_plan_pb2.ConcurrencyPolicy) -> bool:
     return policy.behavior != launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_UNSPECIFIED
 
 
+def policy_of(
+    execution: execution_pb2.ExecutionSpec, plan: launch_plan_pb2.LaunchPlanSpec
+) -> launch_plan_pb2.ConcurrencyPolicy:
+    """What an execution obeys. Raises `InvalidRequest` when it has a policy besides its plan's."""
+    if not execution.HasField("concurrency_policy"):
+        return plan.concurrency_policy
+    if is_enforced(plan.concurrency_policy):
+        raise InvalidRequest.invalid("concurrency_policy", "the launch plan has one")
+    return execution.concurrency_policy
+
+
 def problems(policy: launch_plan_pb2.ConcurrencyPolicy) -> list[str]:
-    """What is wrong with a policy that a launch plan is to be registered with."""
+    """What is wrong with a policy."""
     found: list[str] = []
     if policy.behavior not in launch_plan_pb2.ConcurrencyLimitBehavior.values():
         found.append(f"invalid value for concurrency_policy.behavior: {policy.behavior} is none")

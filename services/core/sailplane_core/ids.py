@@ -7,6 +7,7 @@ name is then harmless.
 import base64
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sailplane_protos.core import identifier_pb2
 
@@ -73,6 +74,19 @@ class ExecutionId:
 def _digest(text: str) -> str:
     """`f` and sixteen characters (80 bits) of a text's SHA-256 in base 32."""
     return "f" + base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode().lower()
+
+
+def slot_execution_name(project: str, domain: str, launch_plan: str, slot: datetime) -> str:
+    """Of the execution that a schedule starts for a slot, a whole second.
+
+    The launch plan's version is not in it: if two are active about a slot, there is one execution all the same.
+    """
+    return _digest(f"{project}\0{domain}\0{launch_plan}\0{slot.astimezone(UTC):%Y-%m-%dT%H:%M:%S}")
+
+
+def triggered_execution_name(project: str, domain: str, launch_plan: str, request_id: str) -> str:
+    """Of the execution that a request to trigger a schedule starts."""
+    return _digest(f"{project}\0{domain}\0{launch_plan}\0trigger\0{request_id}")
 
 
 def bounded_name(text: str, chars_max: int) -> str:

@@ -331,4 +331,5 @@ def _repeat(
     metadata.reference_execution.CopyFrom(original.id)
     metadata.ClearField("parent_node_execution")
     metadata.ClearField("scheduled_at")
+    create.spec.ClearField("concurrency_policy")
     return create

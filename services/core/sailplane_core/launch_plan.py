@@ -2,12 +2,14 @@
 # Fields that Flyte calls deprecated are what old clients still send.
 """Launch plans: what they expect of a caller, whether they fit their workflow, and the plan that every workflow has."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from sailplane_protos.admin import launch_plan_pb2, schedule_pb2
 from sailplane_protos.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
+from sailplane_protos.scheduler import policies_pb2, queue_pb2
 
-from . import concurrency
+from . import concurrency, schedule_checks
 from .errors import InvalidRequest
 from .types import accepts, castable, describe, is_none, type_of
 
@@ -64,22 +66,18 @@ def expected_inputs(
     return expected
 
 
-def check_spec(
-    spec: launch_plan_pb2.LaunchPlanSpec,
-    expected: interface_pb2.ParameterMap,
-    parse_cron: Callable[[str], object],
-) -> None:
-    """Whether a plan can do what it says, given what it expects (`expected_inputs`).
-
-    `parse_cron` raises `ValueError` for a text that is no five-field cron expression. Raises `InvalidRequest`.
-    """
+def check_spec(spec: launch_plan_pb2.LaunchPlanSpec, expected: interface_pb2.ParameterMap) -> None:
+    """Whether a plan can do what it says, given what it expects (`expected_inputs`). Raises `InvalidRequest`."""
     problems: list[str] = []
+    schedule = spec.entity_metadata.schedule
     if spec.entity_metadata.HasField("schedule"):
-        problems += _schedule_problems(spec.entity_metadata.schedule, expected, parse_cron)
+        problems += _schedule_problems(schedule, expected)
     if spec.max_parallelism < 0:
         problems.append("invalid value for max_parallelism: must not be negative")
     if spec.HasField("concurrency_policy"):
         problems += concurrency.problems(spec.concurrency_policy)
+        if schedule.overlap_policy > policies_pb2.OVERLAP_ALLOW:
+            problems.append("invalid value for schedule.overlap_policy: concurrency_policy limits schedules already")
     if problems:
         raise InvalidRequest(*problems)
 
@@ -88,14 +86,13 @@ def augmented(
     id: identifier_pb2.Identifier,
     spec: launch_plan_pb2.LaunchPlanSpec,
     interface: interface_pb2.TypedInterface,
-    parse_cron: Callable[[str], object],
 ) -> launch_plan_pb2.LaunchPlan:
     """The launch plan as it is registered: checked, inactive, and with what it expects written into spec and closure.
 
     Times are left unset. Raises `InvalidRequest`.
     """
     expected = expected_inputs(interface, spec)
-    check_spec(spec, expected, parse_cron)
+    check_spec(spec, expected)
     plan = launch_plan_pb2.LaunchPlan(id=id, spec=spec)
     plan.spec.default_inputs.CopyFrom(expected)
     plan.closure.state = launch_plan_pb2.INACTIVE
@@ -104,12 +101,17 @@ def augmented(
     return plan
 
 
-def cron_expression(schedule: schedule_pb2.Schedule) -> str:
-    """The cron text of a schedule, from the present field or the deprecated one; "" for another kind of schedule."""
-    kind = schedule.WhichOneof("ScheduleExpression")
-    if kind == "cron_schedule":
-        return schedule.cron_schedule.schedule
-    return schedule.cron_expression if kind == "cron_expression" else ""
+def schedule_change(plan: launch_plan_pb2.LaunchPlan, changed_at: Timestamp) -> queue_pb2.ScheduleChange:
+    """What a scheduler has to know of a plan that has a schedule, as it is since `changed_at`."""
+    active = plan.closure.state == launch_plan_pb2.ACTIVE
+    return queue_pb2.ScheduleChange(
+        launch_plan_id=plan.id,
+        schedule=plan.spec.entity_metadata.schedule,
+        active=active,
+        changed_at=changed_at,
+        pause=plan.closure.schedule_pause if plan.closure.HasField("schedule_pause") else None,
+        activated_at=plan.closure.updated_at if active else None,
+    )
 
 
 def _default_problems(
@@ -149,9 +151,7 @@ def _type_text(literal: literals_pb2.Literal) -> str:
     return describe(type_of(literal))
 
 
-def _schedule_problems(
-    schedule: schedule_pb2.Schedule, expected: interface_pb2.ParameterMap, parse_cron: Callable[[str], object]
-) -> list[str]:
+def _schedule_problems(schedule: schedule_pb2.Schedule, expected: interface_pb2.ParameterMap) -> list[str]:
     kickoff = schedule.kickoff_time_input_arg
     problems = [
         f"Cannot create a launch plan with a schedule if there is an unbound required input. [{name}] is required"
@@ -169,24 +169,7 @@ def _schedule_problems(
                 "KickoffTimeInputArg must reference a datetime input. "
                 f"[{kickoff}] is a [{describe(expected.parameters[kickoff].var.type)}]"
             )
-    return problems + _expression_problems(schedule, parse_cron)
-
-
-def _expression_problems(schedule: schedule_pb2.Schedule, parse_cron: Callable[[str], object]) -> list[str]:
-    kind = schedule.WhichOneof("ScheduleExpression")
-    if kind is None:
-        return ["missing schedule expression: one of cron_schedule and rate is needed"]
-    if kind == "rate":
-        problems = ["invalid value for schedule.rate.value: must be at least 1"] if schedule.rate.value < 1 else []
-        if schedule.rate.unit not in schedule_pb2.FixedRateUnit.values():
-            problems.append(f"invalid value for schedule.rate.unit: {schedule.rate.unit}")
-        return problems
-    text = cron_expression(schedule)
-    try:
-        parse_cron(text)
-    except ValueError as error:
-        return [f"invalid value for schedule: {text!r} is not a cron expression ({error})"]
-    return []
+    return problems + schedule_checks.problems(schedule)
 
 
 def _is_datetime(literal_type: types_pb2.LiteralType) -> bool:

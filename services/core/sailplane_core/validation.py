@@ -22,7 +22,7 @@ from sailplane_protos.admin import (
 )
 from sailplane_protos.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2
 
-from . import quality_of_service
+from . import concurrency, quality_of_service
 from .errors import InvalidRequest
 from .ids import ResourceType
 from .naming import (
@@ -119,6 +119,10 @@ def check_execution_create(request: execution_pb2.ExecutionCreateRequest) -> Non
     problems += _literal_problems(spec.inputs, "spec.inputs")
     if spec.max_parallelism < 0:
         problems.append("invalid value for max_parallelism: must not be negative")
+    if spec.HasField("concurrency_policy"):
+        problems += concurrency.problems(spec.concurrency_policy)
+        if spec.launch_plan.resource_type == ResourceType.TASK:
+            problems.append("invalid value for concurrency_policy: a task has no launch plan to count executions of")
     _refuse(problems)
     if spec.metadata.HasField("parent_node_execution"):
         check_node_execution_id(spec.metadata.parent_node_execution)

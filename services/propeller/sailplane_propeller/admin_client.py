@@ -8,13 +8,12 @@ from sailplane_core.ids import EntityId, ExecutionId, ResourceType
 from sailplane_protos.admin import common_pb2, execution_pb2, launch_plan_pb2, signal_pb2
 from sailplane_protos.core import compiler_pb2, identifier_pb2, literals_pb2, types_pb2
 from sailplane_protos.service import admin_pb2_grpc, signal_pb2_grpc
-from sailplane_runtime.grpc_errors import error_of
+from sailplane_runtime.admin_calls import TIMEOUT_S, reply
 
 from .catalog_client import CatalogClient
 
 T = TypeVar("T")
 
-TIMEOUT_S = 10.0
 MESSAGE_BYTES_MAX = 256 * 1024 * 1024
 """A workflow of tens of thousands of nodes is one message."""
 
@@ -79,16 +78,8 @@ class AdminClient:
 
     async def _get(self, call: Callable[..., Awaitable[T]], id: EntityId) -> T:
         request = common_pb2.ObjectGetRequest(id=id.to_message())
-        return await _reply(ResourceType.Name(id.kind), str(id), call(request, timeout=TIMEOUT_S))
+        return await reply(ResourceType.Name(id.kind), str(id), call(request, timeout=TIMEOUT_S))
 
 
 async def _of_execution(id: ExecutionId, call: Awaitable[T]) -> T:
-    return await _reply("execution", str(id), call)
-
-
-async def _reply(kind: str, id: str, call: Awaitable[T]) -> T:
-    """The reply of a call about something; what went wrong as our own errors."""
-    try:
-        return await call
-    except aio.AioRpcError as error:
-        raise error_of(error.code(), error.details() or "", asked="admin", kind=kind, id=id) from error
+    return await reply("execution", str(id), call)

@@ -4,6 +4,9 @@ Flyte's packages are `flyteidl.core`, `flyteidl.service` and so on, and `datacat
 `sailplane.core`, `sailplane.service`, `sailplane.datacatalog`. Only names differ, never bytes.
 """
 
+FIRST_EXTENSION = 1000
+"""In messages that Flyte has, fields from this number on are ours."""
+
 _PACKAGES = ("core", "admin", "event", "plugins", "service", "cacheservice")
 
 

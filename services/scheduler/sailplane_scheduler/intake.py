@@ -1,5 +1,6 @@
 """Takes what admin says of schedules from the queue, and acknowledges it once it is stored."""
 
+import asyncio
 from collections.abc import Sequence
 
 import structlog
@@ -15,10 +16,11 @@ TOPIC = "schedules"
 log = structlog.get_logger(__name__)
 
 
-async def run(ports: SchedulerPorts) -> None:
-    """For ever."""
+async def run(ports: SchedulerPorts, learned: asyncio.Event) -> None:
+    """For ever. `learned` is set whenever something was stored."""
     while True:
         await take(ports, await ports.queue.receive(TOPIC, ports.settings.deliveries_at_once))
+        learned.set()
 
 
 async def take(ports: SchedulerPorts, deliveries: Sequence[Delivery]) -> None:

@@ -1,36 +1,28 @@
 """The scheduler, wired: from the ports to a service with a beginning and an end.
 
-It learns schedules and tells of them. It fires none yet, so `next_fires` and `last_fired_at` stay empty.
+intake      what admin says of schedules is stored, by whichever scheduler gets it
+leader      decides which slots are due, and starts their executions (`leases`: one of all schedulers)
+rebuild     once, what admin knows and the store does not
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from datetime import datetime, timedelta
 
-from sailplane_protos.scheduler import service_pb2, service_pb2_grpc
+import structlog
+from sailplane_core.errors import SailplaneError, Unavailable
 from sailplane_runtime.loops import keep_running
 
-from . import intake, schedules
+from . import decisions, intake, leases, rebuild
+from .handlers import SchedulerHandlers
+from .launches import Launcher
+from .leases import Lease
 from .ports import SchedulerPorts
 
+FORGET_EVERY = timedelta(hours=1)
 
-class SchedulerHandlers(service_pb2_grpc.SchedulerServiceServicer):
-    """SchedulerService: what operators can ask."""
-
-    def __init__(self, ports: SchedulerPorts) -> None:
-        self._ports = ports
-
-    async def ListSchedules(  # noqa: N802
-        self, request: service_pb2.ListSchedulesRequest, context: Any
-    ) -> service_pb2.ListSchedulesResponse:
-        """A page of the schedules known here."""
-        return await schedules.list_page(self._ports, request)
-
-    async def GetSchedule(  # noqa: N802
-        self, request: service_pb2.GetScheduleRequest, context: Any
-    ) -> service_pb2.Schedule:
-        """One launch plan's schedule."""
-        return await schedules.get(self._ports, request)
+log = structlog.get_logger(__name__)
 
 
 class Scheduler:
@@ -38,21 +30,85 @@ class Scheduler:
 
     def __init__(self, ports: SchedulerPorts) -> None:
         self._ports = ports
-        self._intake: asyncio.Task[None] | None = None
+        self._launcher = Launcher(ports)
+        self._learned = asyncio.Event()
+        self._lease: Lease | None = None
+        self._loops: list[asyncio.Task[None]] = []
 
     def grpc_services(self) -> Sequence[tuple[str, object]]:
         """Full service names and their servicers."""
         return [("sailplane.scheduler.SchedulerService", SchedulerHandlers(self._ports))]
 
     async def start(self) -> None:
-        """Take changes of schedules."""
-        self._intake = asyncio.create_task(
-            keep_running("scheduler-intake", lambda: intake.run(self._ports), self._ports.clock),
-            name="scheduler-intake",
-        )
+        """Take changes of schedules, and begin to fire them."""
+        loops = {
+            "scheduler-intake": lambda: intake.run(self._ports, self._learned),
+            "scheduler-leader": lambda: leases.lead(self._ports, self._lead),
+        }
+        self._loops = [
+            asyncio.create_task(keep_running(name, run, self._ports.clock), name=name) for name, run in loops.items()
+        ]
+        self._loops.append(asyncio.create_task(self._rebuild(), name="scheduler-rebuild"))
 
     async def stop(self) -> None:
-        """Stop at once. A change that is not stored comes again after the next start."""
-        if self._intake is not None:
-            self._intake.cancel()
-            await asyncio.gather(self._intake, return_exceptions=True)
+        """Stop at once, and let another scheduler lead. What is not done is done after the next start."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._lease is not None:
+            with suppress(SailplaneError):  # then it expires
+                await leases.give_up(self._ports, self._lease)
+
+    async def _rebuild(self) -> None:
+        while True:
+            try:
+                if await rebuild.learn_missing(self._ports):
+                    self._learned.set()
+                return
+            except SailplaneError as error:
+                log.warning("schedules_not_learned_again", error=str(error))
+            await self._sleep(self._ports.settings.retry_delay_s)
+
+    async def _lead(self, lease: Lease) -> None:
+        self._lease = lease
+        launching = asyncio.create_task(self._launcher.run())
+        deciding = asyncio.create_task(self._decide(lease))
+        try:
+            await asyncio.wait((launching, deciding), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (launching, deciding):
+                task.cancel()
+            ended = await asyncio.gather(launching, deciding, return_exceptions=True)
+        for problem in ended:
+            if isinstance(problem, Exception):
+                raise problem
+
+    async def _decide(self, lease: Lease) -> None:
+        forget_at = self._ports.clock.now()
+        while True:
+            try:
+                self._learned.clear()
+                while await decisions.decide_due(self._ports, lease):
+                    self._launcher.wake()
+                if self._ports.clock.now() >= forget_at:
+                    await decisions.forget(self._ports)
+                    forget_at = self._ports.clock.now() + FORGET_EVERY
+                await self._wait(await decisions.next_due(self._ports))
+            except Unavailable as error:
+                log.warning("slots_not_decided", error=str(error))
+                await self._sleep(self._ports.settings.retry_delay_s)
+
+    async def _wait(self, due: datetime | None) -> None:
+        """Until a schedule is due, one was learned here, or another scheduler may have learned one."""
+        look_at = self._ports.clock.now() + timedelta(seconds=self._ports.settings.look_every_s)
+        until = look_at if due is None else min(due, look_at)
+        sleeping = asyncio.ensure_future(self._ports.clock.sleep_until(until))
+        learning = asyncio.ensure_future(self._learned.wait())
+        try:
+            await asyncio.wait((sleeping, learning), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            learning.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        await self._ports.clock.sleep_until(self._ports.clock.now() + timedelta(seconds=seconds))

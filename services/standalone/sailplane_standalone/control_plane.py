@@ -36,6 +36,7 @@ from sailplane_runtime.queue.memory import MemoryQueue
 from sailplane_runtime.store.sql import SqlStore
 from sailplane_runtime.turns import Turns
 from sailplane_scheduler import tables as scheduler_tables
+from sailplane_scheduler.admin_client import AdminClient as SchedulersAdmin
 from sailplane_scheduler.ports import SchedulerPorts
 from sailplane_scheduler.service import Scheduler
 from sqlalchemy import MetaData, select
@@ -126,7 +127,11 @@ class ControlPlane:
         propeller = Propeller(
             PropellerPorts(stores["propeller"], queue, blobs, launcher, clock, admin_client, settings, turns)
         )
-        scheduler = Scheduler(SchedulerPorts(stores["scheduler"], queue, clock, options.scheduler))
+        scheduler_admin = SchedulersAdmin.connect(target)
+        undo.push_async_callback(scheduler_admin.close)
+        scheduler = Scheduler(
+            SchedulerPorts(stores["scheduler"], queue, clock, scheduler_admin, "standalone", options.scheduler)
+        )
         for service, servicer in (*admin.grpc_services(), *propeller.grpc_services(), *scheduler.grpc_services()):
             grpc.add(service, servicer)
             gateway.add(service, servicer)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sailplane_admin import executions, launch_plans, projects, tables
 from sailplane_admin.ports import AdminPorts, AdminSettings
+from sailplane_core.concurrency import CANCEL_OLDEST, QUEUE, SKIP
 from sailplane_core.errors import (
     AlreadyExists,
     AlreadyTerminal,
@@ -17,7 +18,7 @@ from sailplane_core.errors import (
     LimitReached,
 )
 from sailplane_core.phases import ExecutionPhase
-from sailplane_protos.admin import execution_pb2
+from sailplane_protos.admin import execution_pb2, launch_plan_pb2
 from sailplane_runtime.blobs.files import FileBlobs
 from sailplane_runtime.blobs.signed_urls import UrlSigner
 from sailplane_runtime.clock import ManualClock
@@ -28,6 +29,8 @@ from sqlalchemy import Connection, text
 from services.admin import concurrent_plans as plans
 from services.admin import execution_requests as requests
 from services.admin import registry_requests as registry
+
+Request = execution_pb2.ExecutionCreateRequest
 
 
 @pytest.fixture
@@ -45,6 +48,44 @@ def engine(admin: AdminPorts) -> Engine:
 
 
 # One behaviour after the other
+
+
+def with_policy(version: str, name: str, behavior: "launch_plan_pb2.ConcurrencyLimitBehavior.ValueType") -> Request:
+    request = create(version, name)
+    request.spec.concurrency_policy.max = 1
+    request.spec.concurrency_policy.behavior = behavior
+    return request
+
+
+async def test_an_execution_may_bring_a_policy_where_its_plan_has_none(admin: AdminPorts, engine: Engine) -> None:
+    await executions.create(admin, create("none", "a"))
+    with pytest.raises(ConcurrencyLimitReached):
+        await executions.create(admin, with_policy("none", "b", SKIP))
+    await executions.create(admin, with_policy("none", "c", QUEUE))
+    assert engine.started == ["a"]
+    await engine.end("a")
+    assert engine.started == ["a", "c"]
+    await executions.create(admin, with_policy("none", "d", CANCEL_OLDEST))
+    assert engine.leaving == {"c"}
+    await engine.end("c")
+    assert engine.started == ["a", "c", "d"]
+    again = await executions.relaunch(
+        admin, execution_pb2.ExecutionRelaunchRequest(id=requests.execution_id("d"), name="e")
+    )
+    assert engine.started == ["a", "c", "d", again.id.name]
+
+
+async def test_policies_that_an_execution_cannot_have(admin: AdminPorts) -> None:
+    with pytest.raises(InvalidRequest, match="invalid value for concurrency_policy: the launch plan has one"):
+        await executions.create(admin, with_policy("skip", "a", QUEUE))
+    nothing = with_policy("none", "a", QUEUE)
+    nothing.spec.concurrency_policy.max = 0
+    with pytest.raises(InvalidRequest, match=r"invalid value for concurrency_policy\.max"):
+        await executions.create(admin, nothing)
+    task = with_policy("none", "a", QUEUE)
+    task.spec.launch_plan.CopyFrom(registry.task_id("add"))
+    with pytest.raises(InvalidRequest, match="a task has no launch plan to count executions of"):
+        await executions.create(admin, task)
 
 
 async def test_skip_refuses_one_too_many_until_the_other_has_ended(admin: AdminPorts, engine: Engine) -> None:

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 import pytest
 from sailplane_admin import launch_plans, projects, tables, tasks, workflows
 from sailplane_admin.ports import AdminPorts
-from sailplane_core.errors import DifferentStructure, IdenticalStructure, InactiveProject, InvalidRequest, NotFound
+from sailplane_core.errors import (
+    DifferentStructure,
+    IdenticalStructure,
+    InactiveProject,
+    InvalidRequest,
+    NotFound,
+    Refused,
+)
 from sailplane_core.ids import EntityId
 from sailplane_core.ports import Message
 from sailplane_protos.admin import launch_plan_pb2, project_pb2
@@ -59,7 +66,7 @@ async def get(ports: AdminPorts, name: str = "chain", version: str = "v1") -> la
 async def set_state(
     ports: AdminPorts, id: identifier_pb2.Identifier, state: "launch_plan_pb2.LaunchPlanState.ValueType"
 ) -> None:
-    await launch_plans.update_state(ports, launch_plan_pb2.LaunchPlanUpdateRequest(id=id, state=state))
+    await launch_plans.change(ports, launch_plan_pb2.LaunchPlanUpdateRequest(id=id, state=state))
 
 
 async def active_version(ports: AdminPorts, name: str = "plan") -> str:
@@ -246,6 +253,65 @@ async def test_the_scheduler_hears_of_each_change_in_its_commit(
     assert first.schedule.cron_schedule.schedule == "0 9 * * *"
     assert first.changed_at.ToDatetime(tzinfo=UTC) > datetime(2030, 1, 1, tzinfo=UTC)
     assert list(await ports.store.pending("schedules")) == scheduler.messages
+
+
+def pause(version: str, reason: str) -> launch_plan_pb2.LaunchPlanUpdateRequest:
+    request = launch_plan_pb2.LaunchPlanUpdateRequest(id=requests.plan_id("plan", version))
+    request.pause_schedule.reason = reason
+    return request
+
+
+def resume(version: str) -> launch_plan_pb2.LaunchPlanUpdateRequest:
+    request = launch_plan_pb2.LaunchPlanUpdateRequest(id=requests.plan_id("plan", version))
+    request.resume_schedule.SetInParent()
+    return request
+
+
+async def test_a_schedule_stays_paused_until_somebody_lets_it_go_on(
+    ports: AdminPorts, scheduler: Scheduler, clock: ManualClock
+) -> None:
+    for version in ("v1", "v2"):
+        await launch_plans.create(ports, requests.plan("plan", version, fixed_a=1, cron="0 9 * * *"))
+    await set_state(ports, requests.plan_id("plan", "v1"), ACTIVE)
+    activated_at = clock.now()
+    clock.advance(1)
+    await launch_plans.change(ports, pause("v1", "they migrate"))
+    paused_at = clock.now()
+    clock.advance(1)
+    await set_state(ports, requests.plan_id("plan", "v2"), ACTIVE)
+    clock.advance(1)
+    await launch_plans.change(ports, resume("v2"))
+    await launch_plans.change(ports, resume("v2"))
+    changes = [queue_pb2.ScheduleChange.FromString(message.payload) for message in scheduler.messages]
+    told = [(one.launch_plan_id.version, one.active, one.pause.reason) for one in changes]
+    assert told == [
+        ("v1", True, ""),
+        ("v1", True, "they migrate"),
+        ("v1", False, ""),
+        ("v2", True, "they migrate"),
+        ("v2", True, ""),
+        ("v2", True, ""),
+    ]
+    assert changes[1].activated_at.ToDatetime(UTC) == activated_at
+    assert [one.pause.paused_at.ToDatetime(UTC) for one in (changes[1], changes[3])] == [paused_at, paused_at]
+    assert changes[1].changed_at.ToDatetime(UTC) == paused_at
+    assert (await get(ports, "plan", "v2")).closure.state == ACTIVE
+    assert not (await get(ports, "plan", "v1")).closure.HasField("schedule_pause")
+
+
+async def test_what_cannot_be_paused(ports: AdminPorts, scheduler: Scheduler) -> None:
+    await launch_plans.create(ports, requests.plan("plan", "v1", fixed_a=1, cron="0 9 * * *"))
+    await launch_plans.create(ports, requests.plan("plan", "v2", fixed_a=1))
+    with pytest.raises(Refused, match="is not active, or has none"):
+        await launch_plans.change(ports, pause("v1", "a reason"))
+    await set_state(ports, requests.plan_id("plan", "v2"), ACTIVE)
+    with pytest.raises(Refused, match="is not active, or has none"):
+        await launch_plans.change(ports, resume("v2"))
+    with pytest.raises(NotFound):
+        await launch_plans.change(ports, pause("v3", "a reason"))
+    with pytest.raises(InvalidRequest, match=r"invalid value for pause_schedule\.reason: at most 1000 characters"):
+        await launch_plans.change(ports, pause("v2", "x" * 1001))
+    assert not scheduler.messages
 
 
 async def test_the_implicit_plan_tells_the_scheduler_nothing(ports: AdminPorts, scheduler: Scheduler) -> None:

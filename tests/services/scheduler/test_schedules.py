@@ -1,51 +1,19 @@
 """The scheduler learns what admin says of schedules, whatever the order and however often, and tells of it."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC
 from typing import Any
 
 import pytest
-import sailplane_scheduler
-from google.protobuf.timestamp_pb2 import Timestamp
 from sailplane_core.errors import InvalidRequest, NotFound, Unavailable
 from sailplane_core.ports import Message
-from sailplane_protos.admin import schedule_pb2
-from sailplane_protos.core import identifier_pb2
 from sailplane_protos.scheduler import queue_pb2, service_pb2
 from sailplane_runtime.clock import ManualClock
-from sailplane_runtime.queue.memory import MemoryQueue
 from sailplane_runtime.store.revisions import schema_differences
-from sailplane_runtime.store.sql import SqlStore
 from sailplane_scheduler import intake, schedules, tables
+from sailplane_scheduler.handlers import SchedulerHandlers
 from sailplane_scheduler.ports import SchedulerPorts
-from sailplane_scheduler.service import Scheduler, SchedulerHandlers
-
-NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
-MIGRATIONS = Path(str(sailplane_scheduler.__file__)).parent / "migrations"
-
-
-@pytest.fixture
-async def ports(tmp_path: Path) -> AsyncIterator[SchedulerPorts]:
-    store = await SqlStore.open(f"sqlite:///{tmp_path}/scheduler.db", tables.metadata, migrations=MIGRATIONS)
-    clock = ManualClock()
-    queue = MemoryQueue(clock, deliveries_max=3)
-    yield SchedulerPorts(store, queue, clock)
-    await queue.close()
-    await store.close()
-
-
-def plan(name: str = "nightly", version: str = "v1", project: str = "p") -> identifier_pb2.Identifier:
-    return identifier_pb2.Identifier(
-        resource_type=identifier_pb2.LAUNCH_PLAN, project=project, domain="development", name=name, version=version
-    )
-
-
-def change(id: identifier_pb2.Identifier, *, active: bool = True, after_s: float = 0.0) -> queue_pb2.ScheduleChange:
-    at = Timestamp()
-    at.FromDatetime(NOON + timedelta(seconds=after_s))
-    schedule = schedule_pb2.Schedule(cron_schedule=schedule_pb2.CronSchedule(schedule="0 3 * * *"))
-    return queue_pb2.ScheduleChange(launch_plan_id=id, schedule=schedule, active=active, changed_at=at)
+from sailplane_scheduler.service import Scheduler
+from services.scheduler.conftest import MIGRATIONS, at, change, cron, plan
 
 
 def message(change: queue_pb2.ScheduleChange, id: str) -> Message:
@@ -68,14 +36,18 @@ async def test_a_schedule_is_told_as_it_was_learned(ports: SchedulerPorts) -> No
     assert found.launch_plan_id == plan()
     assert found.schedule.cron_schedule.schedule == "0 3 * * *"
     assert found.active
-    assert found.updated_at.ToDatetime(tzinfo=UTC) == NOON
+    assert found.updated_at.ToDatetime(tzinfo=UTC) == at("2030-01-01")
     assert not found.HasField("last_fired_at")
     listed = await handlers.ListSchedules(service_pb2.ListSchedulesRequest(), None)
-    assert list(listed.schedules) == [found]
+    [alone] = listed.schedules
+    assert [one.ToDatetime(UTC) for one in found.next_fires] == [at(f"2030-01-0{day} 03:00") for day in range(1, 6)]
+    assert list(alone.next_fires) == found.next_fires[:1]
 
 
 async def test_an_older_change_that_comes_late_changes_nothing(ports: SchedulerPorts) -> None:
-    await schedules.learn(ports, [change(plan(), active=False, after_s=10), change(plan(), active=True, after_s=5)])
+    await schedules.learn(
+        ports, [change(active=False, changed_at="2030-01-01 10:00"), change(changed_at="2030-01-01 05:00")]
+    )
     found = await schedules.get(ports, service_pb2.GetScheduleRequest(launch_plan_id=plan()))
     assert not found.active
 
@@ -114,8 +86,25 @@ async def test_a_token_that_is_not_ours_is_refused(ports: SchedulerPorts, token:
 async def test_unknown_and_incomplete_ids(ports: SchedulerPorts) -> None:
     with pytest.raises(NotFound, match="p:development:nightly:v1"):
         await schedules.get(ports, service_pb2.GetScheduleRequest(launch_plan_id=plan()))
-    with pytest.raises(InvalidRequest, match=r"missing launch_plan_id\.version"):
-        await schedules.get(ports, service_pb2.GetScheduleRequest(launch_plan_id=plan(version="")))
+    with pytest.raises(InvalidRequest, match=r"missing launch_plan_id\.name"):
+        await schedules.get(ports, service_pb2.GetScheduleRequest(launch_plan_id=plan(name="")))
+    with pytest.raises(InvalidRequest, match="invalid value for next_fires: at most 1000"):
+        await schedules.get(ports, service_pb2.GetScheduleRequest(launch_plan_id=plan(), next_fires=1001))
+
+
+async def test_without_a_version_the_active_one_is_meant(ports: SchedulerPorts) -> None:
+    await schedules.learn(ports, [change(plan(version="v1"), active=False, changed_at="2030-01-02 00:00")])
+    await schedules.learn(ports, [change(plan(version="v2"), cron("5 5 * * *"))])
+    found = await schedules.get(ports, service_pb2.GetScheduleRequest(launch_plan_id=plan(version=""), next_fires=2))
+    assert found.launch_plan_id.version == "v2"
+    assert [one.ToDatetime(UTC) for one in found.next_fires] == [at("2030-01-01 05:05"), at("2030-01-02 05:05")]
+
+
+async def test_a_schedule_that_is_not_understood_here_is_never_due(ports: SchedulerPorts) -> None:
+    await schedules.learn(ports, [change(schedule=cron("0 3 * * *", time_zone="Mars/Olympus")), change(plan("other"))])
+    assert await known(ports) == ["nightly:v1", "other:v1"]
+    found = await schedules.get(ports, service_pb2.GetScheduleRequest(launch_plan_id=plan()))
+    assert not found.next_fires
 
 
 async def test_the_service_takes_changes_from_the_queue_and_confirms_them(ports: SchedulerPorts) -> None:

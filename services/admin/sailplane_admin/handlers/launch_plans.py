@@ -24,8 +24,8 @@ class LaunchPlanHandlers:
     async def UpdateLaunchPlan(
         self, request: launch_plan_pb2.LaunchPlanUpdateRequest, context: Any
     ) -> launch_plan_pb2.LaunchPlanUpdateResponse:
-        """Activate a version instead of the active one, or deactivate it."""
-        await launch_plans.update_state(self.ports, request)
+        """Activate a version instead of the active one, deactivate it, or pause its schedule."""
+        await launch_plans.change(self.ports, request)
         return launch_plan_pb2.LaunchPlanUpdateResponse()
 
     async def GetLaunchPlan(self, request: common_pb2.ObjectGetRequest, context: Any) -> launch_plan_pb2.LaunchPlan:

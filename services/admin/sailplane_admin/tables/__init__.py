@@ -1,6 +1,8 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
-from .base import duration_of, duration_us, metadata, time_us, timestamp_of
+from sailplane_runtime.store.times import duration_of, duration_us, time_us, timestamp_of
+
+from .base import metadata
 from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
 from .executions import (
     RUNS,

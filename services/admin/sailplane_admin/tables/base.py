@@ -1,46 +1,10 @@
 """What all of admin's tables share."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import BigInteger, Column, Integer, MetaData
 
 metadata = MetaData()
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def id_column() -> Column[int]:
     """A row number: grows with every row, and so is the order in which things were made."""
     return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
-
-
-def time_column(name: str, **options: Any) -> Column[int]:
-    """A time, in microseconds since the epoch: exact, ordered, and the same on every database."""
-    return Column(name, BigInteger, **options)
-
-
-def time_us(time: datetime | Timestamp) -> int:
-    """The column value of a time. A naive datetime is refused with TypeError."""
-    if isinstance(time, Timestamp):
-        return time.ToMicroseconds()
-    return duration_us(time - _EPOCH)
-
-
-def duration_us(duration: timedelta) -> int:
-    """The column value of a duration, in microseconds."""
-    return duration // _MICROSECOND
-
-
-def duration_of(duration_us: int) -> timedelta:
-    """The duration of a column value."""
-    return duration_us * _MICROSECOND
-
-
-def timestamp_of(time_us: int) -> Timestamp:
-    """The message of a column value."""
-    timestamp = Timestamp()
-    timestamp.FromMicroseconds(time_us)
-    return timestamp

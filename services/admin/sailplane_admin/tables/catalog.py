@@ -1,8 +1,9 @@
 """The cache of outputs: datasets, artifacts and their tags, and who is computing one; and outputs under mere keys."""
 
+from sailplane_runtime.store.times import time_column
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, String, Table, Text, UniqueConstraint
 
-from .base import id_column, metadata, time_column
+from .base import id_column, metadata
 
 NAME_CHARS_MAX = 512
 

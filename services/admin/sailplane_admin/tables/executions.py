@@ -7,6 +7,7 @@ are the names of their enums, as filters give them.
 from typing import Any
 
 from sailplane_core.phases import EXECUTION_TERMINAL
+from sailplane_runtime.store.times import time_column
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from .base import id_column, metadata, time_column
+from .base import id_column, metadata
 from .registry import ENTITY_NAME_CHARS_MAX, NAME_CHARS_MAX
 
 PHASE_CHARS_MAX = 32

@@ -1,9 +1,10 @@
 """What operators allow, and what was done."""
 
 from sailplane_core.audit import ENTITY_CHARS_MAX
+from sailplane_runtime.store.times import time_column
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table
 
-from .base import id_column, metadata, time_column
+from .base import id_column, metadata
 from .registry import NAME_CHARS_MAX
 
 quotas = Table(

@@ -1,8 +1,9 @@
 """What this installation keeps about itself."""
 
+from sailplane_runtime.store.times import time_column
 from sqlalchemy import Column, LargeBinary, String, Table
 
-from .base import metadata, time_column
+from .base import metadata
 
 installation_keys = Table(
     "installation_keys",

@@ -7,6 +7,7 @@ a single indexed read. It stands last: SQLite then finds the other columns witho
 from typing import Any
 
 from sailplane_core.naming import GENERATED_PREFIX
+from sailplane_runtime.store.times import time_column
 from sqlalchemy import (
     Boolean,
     Column,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from .base import id_column, metadata, time_column
+from .base import id_column, metadata
 
 NAME_CHARS_MAX = 255
 ENTITY_NAME_CHARS_MAX = NAME_CHARS_MAX + len(GENERATED_PREFIX)

@@ -1,8 +1,9 @@
 """Messages as JSON, the way Flyte's gateway writes and reads them.
 
-Written are the schema's names, all fields also when they are not set (null for a message), except those of a oneof;
-64-bit integers as texts, enums by name, bytes in base64, timestamps by RFC 3339. Read are the schema's names and the
-names that protobuf's JSON has, each field once; a field that is not in the schema is an error.
+Written are the schema's names, all fields also when they are not set (null for a message), except those of a oneof and
+those that we have added to Flyte's messages, because clients with Flyte's schema refuse what they do not know. 64-bit
+integers are texts, enums go by name, bytes in base64, timestamps by RFC 3339. Read are the schema's names and the names
+that protobuf's JSON has, each field once; a field that is not in the schema is an error.
 """
 
 import base64
@@ -20,7 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from sailplane_core.errors import InvalidRequest
 
-from ..flyte_names import our_name
+from ..flyte_names import FIRST_EXTENSION, flyte_name, our_name
 
 NESTED_MAX = 100
 """How deeply messages may lie in one another; what protobuf's own encoding permits."""
@@ -132,6 +133,11 @@ def _writer(descriptor: Descriptor) -> _Write:
         inner = _element_writer(descriptor.fields_by_name["value"])
         return lambda message: inner(message.value)
     plan: list[tuple[str, bool, _Write]] | None = None
+    added = {
+        field.name
+        for field in descriptor.fields
+        if field.number >= FIRST_EXTENSION and flyte_name(descriptor.full_name) is not None
+    }
 
     def write(message: Any) -> dict[str, Any]:
         nonlocal plan
@@ -139,6 +145,8 @@ def _writer(descriptor: Descriptor) -> _Write:
             plan = [(field.name, field.has_presence, _field_writer(field)) for field in descriptor.fields]
         written: dict[str, Any] = {}
         for name, has_presence, of in plan:
+            if name in added and not (message.HasField(name) if has_presence else getattr(message, name)):
+                continue
             if not has_presence or message.HasField(name):
                 written[name] = of(getattr(message, name))
             elif name in always_there:
