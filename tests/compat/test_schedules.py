@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+import grpc
 from compat import raw
 from compat.plane import Plane
 from compat.raw import DOMAIN, PROJECT, admin, identifier
@@ -10,6 +11,7 @@ from compat.runs import VERSION, Runs, phase, result
 from flyteidl.admin import common_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2
 from flytekit.remote.executions import FlyteWorkflowExecution
+from sailplane_protos.scheduler import backfill_pb2, backfill_pb2_grpc
 
 TWO_MINUTES_S = 130.0
 
@@ -55,6 +57,45 @@ def test_crons_and_fixed_rates_of_flytekit(runs: Runs) -> None:
     assert abs((wire.closure.created_at.ToDatetime(UTC) - slot).total_seconds()) < 2
     rate = raw.get(runs.plane, at_a_rate.id.name).spec.metadata.scheduled_at.ToDatetime(UTC)
     assert 58 <= (rate - activated_at).total_seconds() <= 62
+
+
+def test_backfills_of_pyflyte(runs: Runs) -> None:
+    place = ("-p", PROJECT, "-d", DOMAIN, "-v", VERSION)
+    span = ("--from-date", "2024-02-28", "--to-date", "2024-03-02")
+    runs.plane.run("pyflyte", "backfill", *place, *span, "--execution-name", "filled", "schedules.daily")
+    done = runs.end(runs.remote.fetch_execution(name="filled"))
+    assert phase(done) == "SUCCEEDED"
+    nodes = [node for node in done.node_executions.values() if node.workflow_executions]
+    slots = sorted(str(node.workflow_executions[0].inputs["when"])[:16] for node in nodes)
+    assert slots == ["2024-02-28 03:00", "2024-02-29 03:00", "2024-03-01 03:00"]
+
+
+def test_backfills_of_our_own(runs: Runs) -> None:
+    id = identifier_pb2.Identifier(project=PROJECT, domain=DOMAIN, name="schedules.daily")
+    runs.remote.activate_launchplan(runs.remote.fetch_launch_plan(name=id.name, version=VERSION).id)
+    with grpc.insecure_channel(runs.plane.grpc) as channel:
+        service = backfill_pb2_grpc.BackfillServiceStub(channel)
+        request = backfill_pb2.CreateBackfillRequest(parallelism=2)
+        request.launch_plan_id.MergeFromString(id.SerializeToString())
+        request.start_at.FromJsonString("2024-02-28T00:00:00Z")
+        request.end_at.FromJsonString("2024-03-02T00:00:00Z")
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                backfill = service.CreateBackfill(request, timeout=10)
+                break
+            except grpc.RpcError:  # the scheduler has not heard of the schedule yet
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        while backfill.state == backfill_pb2.BACKFILL_RUNNING:
+            assert time.monotonic() < deadline, backfill
+            time.sleep(0.2)
+            backfill = service.GetBackfill(backfill_pb2.GetBackfillRequest(id=backfill.id), timeout=10)
+        slots = service.ListBackfillSlots(backfill_pb2.ListBackfillSlotsRequest(id=backfill.id), timeout=10).slots
+    update_state(runs.plane, id.name, VERSION, launch_plan_pb2.INACTIVE)
+    assert (backfill.state, backfill.succeeded) == (backfill_pb2.BACKFILL_SUCCEEDED, 3)
+    told = [result(runs.end(runs.remote.fetch_execution(name=one.execution_id.name))) for one in slots]
+    assert told == [f"2024-0{day}T03:00:00+00:00" for day in ("2-28", "2-29", "3-01")]
 
 
 def update_state(plane: Plane, name: str, version: str, state: "launch_plan_pb2.LaunchPlanState.ValueType") -> None:

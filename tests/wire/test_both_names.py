@@ -34,6 +34,7 @@ OURS_ALONE = {
     "sailplane.governance.QuotaService",
     "sailplane.governance.RetentionService",
     "sailplane.propeller.PropellerService",
+    "sailplane.scheduler.BackfillService",
     "sailplane.scheduler.SchedulerService",
     "sailplane.watch.WatchService",
 }

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from grpc import aio
 from sailplane_core.errors import NotFound
 from sailplane_core.ids import ExecutionId
+from sailplane_core.phases import ExecutionPhase
 from sailplane_protos.admin import common_pb2, execution_pb2, launch_plan_pb2, project_pb2
 from sailplane_protos.service import admin_pb2_grpc
 from sailplane_runtime.admin_calls import TIMEOUT_S, reply
@@ -35,14 +36,19 @@ class AdminClient:
         answer = await reply("execution", id, self._admin.CreateExecution(request, timeout=TIMEOUT_S))
         return ExecutionId.of(answer.id)
 
-    async def has_execution(self, id: ExecutionId) -> bool:
-        """Whether there is one of this name."""
+    async def phase(self, id: ExecutionId) -> ExecutionPhase | None:
+        """How far an execution has come; None if there is none of this name."""
         request = execution_pb2.WorkflowExecutionGetRequest(id=id.to_message())
         try:
-            await reply("execution", str(id), self._admin.GetExecution(request, timeout=TIMEOUT_S))
+            found = await reply("execution", str(id), self._admin.GetExecution(request, timeout=TIMEOUT_S))
         except NotFound:
-            return False
-        return True
+            return None
+        return ExecutionPhase(found.closure.phase)
+
+    async def terminate_execution(self, id: ExecutionId, cause: str) -> None:
+        """Ask for an execution's end."""
+        request = execution_pb2.ExecutionTerminateRequest(id=id.to_message(), cause=cause)
+        await reply("execution", str(id), self._admin.TerminateExecution(request, timeout=TIMEOUT_S))
 
     async def active_launch_plan(self, project: str, domain: str, name: str) -> launch_plan_pb2.LaunchPlan:
         """The active version."""

@@ -4,7 +4,7 @@ import secrets
 
 from sailplane_core.errors import AlreadyExists, InvalidRequest
 from sailplane_core.ids import ExecutionId, triggered_execution_name
-from sailplane_protos.admin import launch_plan_pb2, schedule_pb2
+from sailplane_protos.admin import execution_pb2, launch_plan_pb2, schedule_pb2
 from sailplane_protos.core import identifier_pb2
 from sailplane_protos.scheduler import service_pb2
 
@@ -31,11 +31,12 @@ async def trigger(
     name = triggered_execution_name(plan.project, plan.domain, plan.name, chosen)
     now = ports.clock.now().replace(microsecond=0)
     asked = request_of(plan, schedule_pb2.Schedule.FromString(row["schedule"]), now, name)
+    asked.spec.metadata.mode = execution_pb2.ExecutionMetadata.MANUAL
     id = ExecutionId(plan.project, plan.domain, name)
     try:
         await ports.admin.create_execution(asked)
     except AlreadyExists:
-        if not await ports.admin.has_execution(id):
+        if await ports.admin.phase(id) is None:
             raise
     return service_pb2.TriggerScheduleResponse(execution_id=id.to_message())
 

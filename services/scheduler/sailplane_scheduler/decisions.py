@@ -11,6 +11,7 @@ from sailplane_runtime.store.times import time_of, time_us
 from sqlalchemy import RowMapping, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from . import backfills
 from .leases import Lease
 from .ports import SchedulerPorts, SchedulerSettings
 from .schedules import clockwork_of
@@ -110,9 +111,10 @@ async def next_due(ports: SchedulerPorts) -> datetime | None:
 
 
 async def forget(ports: SchedulerPorts) -> None:
-    """Delete what became of slots long ago."""
+    """Delete what became of slots long ago, and backfills that have ended as long ago."""
     before = ports.clock.now() - timedelta(seconds=ports.settings.fires_kept_s)
     while await ports.store.write(
         lambda transaction: transaction.connection.execute(_FORGET, {"before_us": time_us(before)}).rowcount
     ):
         pass
+    await ports.store.write(lambda transaction: backfills.forget(transaction, time_us(before)))

@@ -1,14 +1,13 @@
 """What became of slots, told to operators."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from sailplane_core.errors import InvalidRequest
 from sailplane_core.firing import Clockwork, FireState
-from sailplane_core.ids import EntityId, ExecutionId, ResourceType, slot_execution_name
-from sailplane_core.schedule import END_OF_TIME, is_slot, next_fire
+from sailplane_core.ids import ExecutionId, slot_execution_name
+from sailplane_core.schedule import is_slot, next_fire
 from sailplane_protos.scheduler import service_pb2
 from sailplane_runtime.store.times import time_of, time_us, timestamp_of
 from sqlalchemy import Connection, RowMapping, bindparam, select
@@ -25,7 +24,6 @@ _OF_PLAN = [_COLUMNS[name] == bindparam(f"of_{name}") for name in ("project", "d
 _LATEST_FIRST = select(fires).where(*_OF_PLAN).order_by(_COLUMNS.slot_us.desc())
 _GET = select(fires).where(*_OF_PLAN, _COLUMNS.slot_us == bindparam("of_slot_us"))
 _HAS_EXECUTION = (FireState.DUE, FireState.FIRED)
-_BEGINNING_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def list_page(ports: SchedulerPorts, request: service_pb2.ListFiresRequest) -> service_pb2.ListFiresResponse:
@@ -50,7 +48,7 @@ async def explain(ports: SchedulerPorts, request: service_pb2.ExplainSlotRequest
     row = await schedules.load(ports, request.launch_plan_id)
     if not request.HasField("time"):
         raise InvalidRequest.missing("time")
-    time = _time(request.time)
+    time = schedules.time_in(request.time, "time")
     asked = _identity(request.launch_plan_id) | {"of_slot_us": time_us(time)}
     fire = await ports.store.read(lambda connection: connection.execute(_GET, asked).mappings().one_or_none())
     clockwork = schedules.clockwork_of(row)
@@ -68,16 +66,6 @@ async def explain(ports: SchedulerPorts, request: service_pb2.ExplainSlotRequest
         if coming is not None:
             answer.next_slot.CopyFrom(timestamp_of(time_us(coming)))
     return answer
-
-
-def _time(message: Timestamp) -> datetime:
-    try:
-        time = message.ToDatetime(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest.invalid("time", "it is no time") from error
-    if not _BEGINNING_OF_TIME <= time < END_OF_TIME:
-        raise InvalidRequest.invalid("time", "must lie after 1970 and before the end of 9999")
-    return time
 
 
 def _verdict(
@@ -123,9 +111,8 @@ def _execution(row: RowMapping) -> ExecutionId:
 
 
 def _message(row: RowMapping) -> service_pb2.Fire:
-    id = EntityId(ResourceType.LAUNCH_PLAN, row["project"], row["domain"], row["name"], row["version"])
     message = service_pb2.Fire(
-        launch_plan_id=id.to_message(),
+        launch_plan_id=schedules.id_of(schedules.plan_of(row)),
         slot=timestamp_of(row["slot_us"]),
         state=FireState(row["state"]).value,
         reason=row["reason"],

@@ -1,10 +1,11 @@
-"""SchedulerService: what can be asked of a scheduler."""
+"""SchedulerService and BackfillService: what can be asked of a scheduler."""
 
+import asyncio
 from typing import Any
 
-from sailplane_protos.scheduler import service_pb2, service_pb2_grpc
+from sailplane_protos.scheduler import backfill_pb2, backfill_pb2_grpc, service_pb2, service_pb2_grpc
 
-from . import by_hand, fires, schedules
+from . import backfills, by_hand, fires, schedules
 from .ports import SchedulerPorts
 
 
@@ -53,3 +54,47 @@ class SchedulerHandlers(service_pb2_grpc.SchedulerServiceServicer):
         """Let a schedule go on."""
         await by_hand.resume(self._ports, request)
         return service_pb2.ResumeScheduleResponse()
+
+
+class BackfillHandlers(backfill_pb2_grpc.BackfillServiceServicer):
+    """The same for backfills. `changed` is set whenever there may be something to do."""
+
+    def __init__(self, ports: SchedulerPorts, changed: asyncio.Event) -> None:
+        self._ports = ports
+        self._changed = changed
+
+    async def CreateBackfill(self, request: backfill_pb2.CreateBackfillRequest, context: Any) -> backfill_pb2.Backfill:
+        """Begin one."""
+        begun = await backfills.create(self._ports, request)
+        self._changed.set()
+        return begun
+
+    async def GetBackfill(self, request: backfill_pb2.GetBackfillRequest, context: Any) -> backfill_pb2.Backfill:
+        """One."""
+        return await backfills.get(self._ports, request.id)
+
+    async def ListBackfills(
+        self, request: backfill_pb2.ListBackfillsRequest, context: Any
+    ) -> backfill_pb2.ListBackfillsResponse:
+        """A page of them."""
+        return await backfills.list_page(self._ports, request)
+
+    async def ListBackfillSlots(
+        self, request: backfill_pb2.ListBackfillSlotsRequest, context: Any
+    ) -> backfill_pb2.ListBackfillSlotsResponse:
+        """A page of the slots of one."""
+        return await backfills.list_slots(self._ports, request)
+
+    async def PauseBackfill(self, request: backfill_pb2.PauseBackfillRequest, context: Any) -> backfill_pb2.Backfill:
+        """Start nothing more."""
+        return await backfills.set_state(self._ports, request.id, backfills.State.PAUSED)
+
+    async def ResumeBackfill(self, request: backfill_pb2.ResumeBackfillRequest, context: Any) -> backfill_pb2.Backfill:
+        """Go on."""
+        resumed = await backfills.set_state(self._ports, request.id, backfills.State.RUNNING)
+        self._changed.set()
+        return resumed
+
+    async def CancelBackfill(self, request: backfill_pb2.CancelBackfillRequest, context: Any) -> backfill_pb2.Backfill:
+        """End it."""
+        return await backfills.cancel(self._ports, request)

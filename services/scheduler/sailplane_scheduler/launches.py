@@ -17,7 +17,7 @@ from sailplane_core.errors import (
     Unimplemented,
 )
 from sailplane_core.firing import FireState, Plan, concurrency_policy
-from sailplane_core.ids import EntityId, ExecutionId, ResourceType, slot_execution_name
+from sailplane_core.ids import ExecutionId, slot_execution_name
 from sailplane_protos.admin import execution_pb2, schedule_pb2
 from sailplane_protos.core import literals_pb2
 from sailplane_runtime.store.port import Transaction
@@ -25,10 +25,10 @@ from sailplane_runtime.store.times import time_of, time_us
 from sqlalchemy import RowMapping, bindparam, func, select, update
 
 from .ports import SchedulerPorts
-from .schedules import plan_of
+from .schedules import id_of, plan_of
 from .tables import fires, schedules
 
-_FOR_GOOD = (InvalidRequest, NotFound, Refused, Unimplemented)
+FOR_GOOD = (InvalidRequest, NotFound, Refused, Unimplemented)
 """Answers after which asking again is no use."""
 
 _FIRES, _SCHEDULES = fires.c, schedules.c
@@ -154,7 +154,7 @@ class Launcher:
             await self._ports.admin.create_execution(request)
         except AlreadyExists as error:
             return await self._exists_or_overlaps(request, str(error))
-        except _FOR_GOOD as error:
+        except FOR_GOOD as error:
             log.warning("slot_refused", launch_plan=row["name"], slot=slot.isoformat(), error=str(error))
             return Outcome(FireState.FAILED, str(error))
         except SailplaneError as error:
@@ -163,7 +163,7 @@ class Launcher:
 
     async def _exists_or_overlaps(self, request: execution_pb2.ExecutionCreateRequest, said: str) -> Outcome:
         """The name is taken, by this slot's own execution, or a limit leaves it out."""
-        if await self._ports.admin.has_execution(ExecutionId(request.project, request.domain, request.name)):
+        if await self._ports.admin.phase(ExecutionId(request.project, request.domain, request.name)) is not None:
             return Outcome(FireState.FIRED)
         return Outcome(FireState.OVERLAPPED, said)
 
@@ -205,8 +205,7 @@ def request_of(
     """The execution of a slot; with a name of its own, one that is started besides."""
     name = name or slot_execution_name(plan.project, plan.domain, plan.name, slot)
     request = execution_pb2.ExecutionCreateRequest(project=plan.project, domain=plan.domain, name=name)
-    id = EntityId(ResourceType.LAUNCH_PLAN, plan.project, plan.domain, plan.name, plan.version)
-    request.spec.launch_plan.CopyFrom(id.to_message())
+    request.spec.launch_plan.CopyFrom(id_of(plan))
     request.spec.metadata.mode = execution_pb2.ExecutionMetadata.SCHEDULED
     request.spec.metadata.scheduled_at.FromDatetime(slot)
     if policy := concurrency_policy(schedule.overlap_policy):

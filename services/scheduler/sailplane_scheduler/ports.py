@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sailplane_core.errors import InvalidRequest
 from sailplane_core.ids import ExecutionId
+from sailplane_core.phases import ExecutionPhase
 from sailplane_core.ports import Clock, Queue
 from sailplane_protos.admin import execution_pb2, launch_plan_pb2
 from sailplane_runtime.store.port import Store
@@ -43,15 +44,28 @@ class SchedulerSettings:
     launch_give_up_s: float = 24 * 3600.0
     """How long an execution is asked for. Then the slot has failed."""
 
+    backfill_slots_max: int = 10_000
+    """Slots of one backfill; more are refused."""
+
+    backfill_look_every_s: float = 1.0
+    """Between two looks whether the executions of a backfill have ended."""
+
     fires_kept_s: float = 31 * 24 * 3600.0
-    """How long it is known what became of a slot."""
+    """How long it is known what became of a slot, and of a backfill that has ended."""
 
     lease_ttl_s: float = 10.0
     """How long after its last sign of life another scheduler waits before it takes over."""
 
     def __post_init__(self) -> None:
         """Raises `InvalidRequest` for what nothing could run with."""
-        for name in ("look_every_s", "launches_at_once", "deliveries_at_once", "catch_up_slots_max", "lease_ttl_s"):
+        for name in (
+            "look_every_s",
+            "launches_at_once",
+            "deliveries_at_once",
+            "catch_up_slots_max",
+            "lease_ttl_s",
+            "backfill_look_every_s",
+        ):
             if getattr(self, name) <= 0:
                 raise InvalidRequest.invalid(name, "must be greater than 0")
 
@@ -63,8 +77,12 @@ class AdminPort(Protocol):
         """Start an execution. Raises `AlreadyExists`, `InvalidRequest`, `NotFound`, `Refused` and `LimitReached`."""
         ...
 
-    async def has_execution(self, id: ExecutionId) -> bool:
-        """Whether there is one of this name."""
+    async def phase(self, id: ExecutionId) -> ExecutionPhase | None:
+        """How far an execution has come; None if there is none of this name."""
+        ...
+
+    async def terminate_execution(self, id: ExecutionId, cause: str) -> None:
+        """Ask for an execution's end. Raises `NotFound`, and `Refused` if it has ended."""
         ...
 
     async def active_launch_plan(self, project: str, domain: str, name: str) -> launch_plan_pb2.LaunchPlan:

@@ -4,11 +4,12 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, cast
 
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
 from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_core.firing import Clockwork, Pause, Plan, due_at
 from sailplane_core.ids import EntityId, ResourceType
@@ -28,6 +29,7 @@ PAGE_MAX = 1000
 NEXT_FIRES_DEFAULT = 5
 NEXT_FIRES_MAX = 1000
 
+_BEGINNING_OF_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = schedules.c
 _IDENTITY = (_COLUMNS.project, _COLUMNS.domain, _COLUMNS.name, _COLUMNS.version)
 _IS_IT = [column == bindparam(f"of_{column.name}") for column in _IDENTITY]
@@ -194,10 +196,9 @@ async def list_page(
 
 
 def _message(row: RowMapping, now: datetime, next_fires: int) -> service_pb2.Schedule:
-    id = EntityId(ResourceType.LAUNCH_PLAN, row["project"], row["domain"], row["name"], row["version"])
     fired_at_us: int | None = row["last_fired_at_us"]
     message = service_pb2.Schedule(
-        launch_plan_id=id.to_message(),
+        launch_plan_id=id_of(plan_of(row)),
         schedule=schedule_pb2.Schedule.FromString(row["schedule"]),
         active=row["active"],
         updated_at=timestamp_of(row["changed_at_us"]),
@@ -211,6 +212,22 @@ def _message(row: RowMapping, now: datetime, next_fires: int) -> service_pb2.Sch
         coming = fire_times(clockwork.schedule, max(now, time_of(row["activated_at_us"])), END_OF_TIME)
         message.next_fires.extend(timestamp_of(time_us(slot)) for slot in islice(coming, next_fires))
     return message
+
+
+def id_of(plan: Plan) -> identifier_pb2.Identifier:
+    """The id of a launch plan."""
+    return EntityId(ResourceType.LAUNCH_PLAN, plan.project, plan.domain, plan.name, plan.version).to_message()
+
+
+def time_in(message: Timestamp, field: str) -> datetime:
+    """The time of a request. Raises `InvalidRequest` for one that is none, or that no schedule has slots near."""
+    try:
+        time = message.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest.invalid(field, "it is no time") from error
+    if not _BEGINNING_OF_TIME <= time < END_OF_TIME:
+        raise InvalidRequest.invalid(field, "must lie after 1970 and before the end of 9999")
+    return time
 
 
 def token_at(*position: str | int) -> str:

@@ -15,7 +15,8 @@ from sailplane_core.errors import SailplaneError, Unavailable
 from sailplane_runtime.loops import keep_running
 
 from . import decisions, intake, leases, rebuild
-from .handlers import SchedulerHandlers
+from .backfilling import Backfilling
+from .handlers import BackfillHandlers, SchedulerHandlers
 from .launches import Launcher
 from .leases import Lease
 from .ports import SchedulerPorts
@@ -32,12 +33,17 @@ class Scheduler:
         self._ports = ports
         self._launcher = Launcher(ports)
         self._learned = asyncio.Event()
+        self._backfills_changed = asyncio.Event()
+        self._backfilling = Backfilling(ports, self._backfills_changed)
         self._lease: Lease | None = None
         self._loops: list[asyncio.Task[None]] = []
 
     def grpc_services(self) -> Sequence[tuple[str, object]]:
         """Full service names and their servicers."""
-        return [("sailplane.scheduler.SchedulerService", SchedulerHandlers(self._ports))]
+        return [
+            ("sailplane.scheduler.SchedulerService", SchedulerHandlers(self._ports)),
+            ("sailplane.scheduler.BackfillService", BackfillHandlers(self._ports, self._backfills_changed)),
+        ]
 
     async def start(self) -> None:
         """Take changes of schedules, and begin to fire them."""
@@ -71,14 +77,16 @@ class Scheduler:
 
     async def _lead(self, lease: Lease) -> None:
         self._lease = lease
-        launching = asyncio.create_task(self._launcher.run())
-        deciding = asyncio.create_task(self._decide(lease))
+        loops = [
+            asyncio.create_task(run)
+            for run in (self._launcher.run(), self._decide(lease), self._backfilling.run(lease))
+        ]
         try:
-            await asyncio.wait((launching, deciding), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (launching, deciding):
+            for task in loops:
                 task.cancel()
-            ended = await asyncio.gather(launching, deciding, return_exceptions=True)
+            ended = await asyncio.gather(*loops, return_exceptions=True)
         for problem in ended:
             if isinstance(problem, Exception):
                 raise problem

@@ -1,7 +1,20 @@
 """The scheduler's own tables: schedules as admin told of them, what became of their slots, and who leads."""
 
 from sailplane_runtime.store.times import time_column
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData()
 
@@ -55,4 +68,35 @@ leases = Table(
         "fence", BigInteger, nullable=False, comment="grows whenever it is taken; who has an old one writes nothing"
     ),
     time_column("expires_at_us", nullable=False),
+)
+
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("project", String(64), nullable=False),
+    Column("domain", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    time_column("start_at_us", nullable=False),
+    time_column("end_at_us", nullable=False),
+    Column("newest_first", Boolean, nullable=False),
+    Column("parallelism", Integer, nullable=False),
+    Column("continue_on_failure", Boolean, nullable=False),
+    Column("state", Integer, nullable=False, comment="scheduler.BackfillState"),
+    time_column("created_at_us", nullable=False),
+    time_column("updated_at_us", nullable=False, comment="when the state was entered"),
+    Index("backfills_by_age", "created_at_us", "id"),
+    Index("backfills_by_state", "state"),
+)
+
+backfill_slots = Table(
+    "backfill_slots",
+    metadata,
+    Column("backfill_id", ForeignKey("backfills.id", ondelete="CASCADE"), primary_key=True),
+    time_column("slot_us", primary_key=True),
+    Column("state", Integer, nullable=False, comment="scheduler.BackfillSlotState"),
+    Column("phase", Integer, nullable=False, comment="core.WorkflowExecution.Phase in which its execution ended"),
+    Column("reason", Text, nullable=False, comment="why it was refused, or has to wait"),
+    Index("backfill_slots_by_state", "backfill_id", "state", "slot_us"),
 )

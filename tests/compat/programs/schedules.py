@@ -36,3 +36,7 @@ every_minute = LaunchPlan.get_or_create(
 at_a_rate = LaunchPlan.get_or_create(
     doubled, name="schedules.at_a_rate", fixed_inputs={"x": 21}, schedule=FixedRate(duration=timedelta(minutes=1))
 )
+
+daily = LaunchPlan.get_or_create(
+    told, name="schedules.daily", schedule=CronSchedule(schedule="0 3 * * *", kickoff_time_input_arg="when")
+)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import sailplane_scheduler
 from google.protobuf.timestamp_pb2 import Timestamp
-from sailplane_core.errors import AlreadyExists, NotFound, SailplaneError
+from sailplane_core.errors import AlreadyExists, NotFound, Refused, SailplaneError
 from sailplane_core.ids import ExecutionId
+from sailplane_core.phases import ExecutionPhase
 from sailplane_protos.admin import execution_pb2, launch_plan_pb2, schedule_pb2
 from sailplane_protos.core import identifier_pb2
 from sailplane_protos.scheduler import policies_pb2, queue_pb2
@@ -79,6 +80,7 @@ class FakeAdmin:
 
     executions: dict[str, execution_pb2.ExecutionCreateRequest] = field(default_factory=dict[str, Any])
     asked: list[execution_pb2.ExecutionCreateRequest] = field(default_factory=list[Any])
+    ended: dict[str, ExecutionPhase] = field(default_factory=dict[str, ExecutionPhase])
     updates: list[launch_plan_pb2.LaunchPlanUpdateRequest] = field(default_factory=list[Any])
     plans: list[launch_plan_pb2.LaunchPlan] = field(default_factory=list[Any])
     last_slots: dict[str, datetime] = field(default_factory=dict[str, datetime])
@@ -102,9 +104,17 @@ class FakeAdmin:
             raise error
         return ExecutionId(request.project, request.domain, request.name)
 
-    async def has_execution(self, id: ExecutionId) -> bool:
-        """Whether it remembers it."""
-        return id.name in self.executions
+    async def phase(self, id: ExecutionId) -> ExecutionPhase | None:
+        """Running, unless a test has ended it."""
+        if id.name not in self.executions:
+            return None
+        return self.ended.get(id.name, ExecutionPhase.RUNNING)
+
+    async def terminate_execution(self, id: ExecutionId, cause: str) -> None:
+        """At once."""
+        if id.name in self.ended:
+            raise Refused("it has ended")
+        self.ended[id.name] = ExecutionPhase.ABORTED
 
     async def active_launch_plan(self, project: str, domain: str, name: str) -> launch_plan_pb2.LaunchPlan:
         """Of those it was given."""
@@ -188,6 +198,12 @@ class World:
         await schedules.learn(self.ports, changes)
         for one in self.running.values():
             one._learned.set()
+        await self.settle()
+
+    async def wake(self) -> None:
+        """Have them look after their backfills."""
+        for one in self.running.values():
+            one._backfills_changed.set()
         await self.settle()
 
     async def go(self, until: str, step_s: float = 0.0) -> None:

@@ -110,7 +110,10 @@ async def test_a_schedule_that_is_not_understood_here_is_never_due(ports: Schedu
 async def test_the_service_takes_changes_from_the_queue_and_confirms_them(ports: SchedulerPorts) -> None:
     confirmed = ports.queue.confirmed(intake.TOPIC)
     service = Scheduler(ports)
-    assert [name for name, _ in service.grpc_services()] == ["sailplane.scheduler.SchedulerService"]
+    assert [name for name, _ in service.grpc_services()] == [
+        "sailplane.scheduler.SchedulerService",
+        "sailplane.scheduler.BackfillService",
+    ]
     await service.start()
     await ports.queue.publish([message(change(plan("a")), "1"), message(change(plan("b")), "2")])
     done: set[str] = set()
