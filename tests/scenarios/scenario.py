@@ -93,7 +93,7 @@ class Scenario:
         ended = played(HERE / name)._running
         assert ended.state.header.is_terminal, f"{name} leaves an execution that has not ended"
         self.library = ended.library
-        self.run = Run(self.library, "main", ended.policies, name="y", earlier=earlier_of(ended))
+        self.run = Run(self.library, "main", ended.policies, name="y", earlier=[earlier_of(ended)])
 
     def _step(self, word: str, rest: str, said: list[str]) -> Iterator[str]:
         match word:

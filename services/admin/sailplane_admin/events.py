@@ -203,6 +203,8 @@ def _end_what_is_left(connection: Connection, folding: Folding) -> None:
         if key.node_id in of_attempts and task.closure.phase not in TASK_TERMINAL:
             task.closure = closures.end_task(task.closure, folding.closure)
             task.is_changed = True
+            if task.row_id is not None:
+                external_resources.end_open(connection, task.row_id)
     for node_id in node_ids:
         node = folding.nodes[node_id]
         if node.closure.phase not in NODE_TERMINAL:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sailplane_core import closures
+from sailplane_core.phases import TASK_TERMINAL, TaskPhase
 from sailplane_protos.admin import task_execution_pb2
 from sailplane_protos.event import event_pb2
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -28,6 +29,9 @@ _INSERT = insert(_TABLE)
 # Pairs of item and attempt would be looked for in every row of the map: SQLite's index serves single columns.
 _OF_ITEMS = select(_ROWS.item, _ROWS.retry_attempt, _ROWS.resource).where(
     _ROWS.task_execution_id == bindparam("row_id"), _ROWS.item.in_(bindparam("items", expanding=True))
+)
+_OF_ATTEMPT = select(_ROWS.item, _ROWS.retry_attempt, _ROWS.resource).where(
+    _ROWS.task_execution_id == bindparam("row_id")
 )
 _UPDATE = (
     update(_TABLE)
@@ -71,6 +75,19 @@ def load(connection: Connection, row_id: int, keys: Iterable[Key]) -> dict[Key, 
             if (item, attempt) in wanted:
                 found[item, attempt] = event_pb2.ExternalResourceInfo.FromString(data)
     return found
+
+
+def end_open(connection: Connection, row_id: int) -> None:
+    """Those of an attempt that have not ended are told as aborted."""
+    updates: list[dict[str, Any]] = []
+    for item, attempt, data in connection.execute(_OF_ATTEMPT, {"row_id": row_id}):
+        resource = event_pb2.ExternalResourceInfo.FromString(data)
+        if TaskPhase(resource.phase) not in TASK_TERMINAL:
+            resource.phase = TaskPhase.ABORTED.value
+            of = {"row_id": row_id, "of_item": item, "of_attempt": attempt}
+            updates.append(of | {"resource": resource.SerializeToString()})
+    if updates:
+        connection.execute(_UPDATE, updates)
 
 
 def save(connection: Connection, resources: Mapping[int, Resources]) -> None:

@@ -5,6 +5,7 @@ A child is named by its parent, node and attempt, so that starting it twice is s
 performers of commands, which have checked that the node still wants what its command says.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,17 +83,20 @@ async def launch(
     caller: Caller,
     plan: EntityId,
     inputs: literals_pb2.LiteralMap,
-    recovers: ExecutionId | None = None,
+    recovers: Sequence[ExecutionId] = (),
 ) -> Failure | None:
     """Start the child, or find it started; why it cannot be, for good.
 
-    `inputs` are what the node binds; the launch plan's defaults and fixed inputs are added by admin. With `recovers`,
-    the child that this node started in an earlier execution, that one is recovered instead; if it is not to be found,
-    the child starts afresh. Raises `Unavailable` or `LimitReached` when another try may help.
+    `inputs` are what the node binds; the launch plan's defaults and fixed inputs are added by admin. `recovers` are the
+    children that this node started in earlier executions, the nearest first: the first that is to be found is recovered
+    instead. A node may have been ended before it got to starting its child.
+
+    Raises `Unavailable` or `LimitReached` when another try may help.
     """
     try:
-        if recovers is not None and await _recover(admin, caller, recovers):
-            return None
+        for original in recovers:
+            if await _recover(admin, caller, original):
+                return None
         await admin.create_execution(create_request(caller, plan, inputs))
     except AlreadyExists as error:  # so does a launch plan answer that skips what would be too many at once
         return None if await _is_there(admin, caller.child) else _refused(caller, plan, error)

@@ -34,7 +34,7 @@ async def bind_inputs(tools: Tools, live: Live, node: NodeState, bound: literals
 
 
 async def build_graph(tools: Tools, live: Live, node: NodeState) -> Observation:
-    """`BuildGraph`. Where the execution recovered from had its graph, that is taken, as its nodes are known."""
+    """`BuildGraph`. Where an execution that is recovered had its graph, that is taken, as its nodes are known."""
     definition = live.definition
     earlier = definition.earlier(node)
     if earlier is not None and earlier.graph_uri and node.task_phase is TaskPhase.UNDEFINED:

@@ -8,6 +8,7 @@ from sailplane_core.machine import (
     Command,
     NodeState,
     Observation,
+    scopes,
 )
 from sailplane_protos.core import literals_pb2
 
@@ -25,10 +26,9 @@ async def launch(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.
     definition = live.definition
     plan = EntityId.of(definition.spec(node).workflow_node.launchplan_ref)
     caller = children.Caller(live.id, node.id, node.attempt, definition.start)
-    earlier = definition.earlier(node)
-    recovers = None
-    if earlier is not None and earlier.child_name:
-        recovers = ExecutionId(live.id.project, live.id.domain, earlier.child_name)
+    path = scopes.path_to(definition.node, node)
+    before = [one.nodes[path].child_name for one in definition.recovered_alike(node) if path in one.nodes]
+    recovers = [ExecutionId(live.id.project, live.id.domain, name) for name in dict.fromkeys(before) if name]
     if not live.is_current(node.id, node.attempt):
         return None
     refused = await children.launch(tools.ports.admin, caller, plan, bound, recovers)

@@ -11,7 +11,7 @@ from sailplane_core.durations import timedelta_of
 from sailplane_core.errors import InvariantBroken, Unavailable
 from sailplane_core.ids import ExecutionId
 from sailplane_core.layout import Layout
-from sailplane_core.machine import ExecutionState, NodeState, Observation, scopes
+from sailplane_core.machine import ExecutionState, NodeState, Observation, lineage, scopes
 from sailplane_core.plan import Graph, Plan
 from sailplane_core.ports import Delivery
 from sailplane_protos.core import tasks_pb2, workflow_pb2
@@ -64,8 +64,13 @@ class Definition:
         return scopes.task_of(self.plan, self.node, node)
 
     def earlier(self, node: NodeState) -> NodeState | None:
-        """The same node in the execution that this one recovers, if it got there."""
-        return self.state.earlier.get(scopes.path_to(self.node, node))
+        """The same node in an execution that this one recovers, if it can be taken from there."""
+        return lineage.earlier(self.plan, self.node, self.state.earlier, node)
+
+    def recovered_alike(self, node: NodeState) -> Sequence[Earlier]:
+        """The executions that this one recovers and a node can be taken from."""
+        kept = lineage.alike(self.plan, self.node, [one.nodes for one in self.recovered], node)
+        return [one for one in self.recovered if any(one.nodes is nodes for nodes in kept)]
 
     @property
     def layout(self) -> Layout:

@@ -122,8 +122,7 @@ def save(tx: Transaction, start: queue_pb2.Start, before: ExecutionState, transi
     id = before.start.id
     header = _header_row(str(id), transition.header)
     if before.header.version == 0:
-        statement = upsert(executions).on_conflict_do_nothing()
-        done = tx.connection.execute(statement, header | {"start": start.SerializeToString()})
+        done = tx.connection.execute(_INSERT_OR_BEGIN, header | {"start": start.SerializeToString()})
     else:
         done = tx.connection.execute(
             _UPDATE_HEADER, header | {"row_id": str(id), "version_before": before.header.version}
@@ -219,6 +218,12 @@ _UPDATE_HEADER = (
     .values({column.name: bindparam(column.name) for column in executions.c if column.name in _HEADER_COLUMNS})
 )
 _NODE_INSERT = upsert(nodes)
+_BEGIN = upsert(executions)
+_INSERT_OR_BEGIN = _BEGIN.on_conflict_do_update(
+    index_elements=[executions.c.id],
+    set_={name: _BEGIN.excluded[name] for name in sorted(_HEADER_COLUMNS)},
+    where=executions.c.version == 0,  # it was parked before its first transition
+)
 _UPSERT_NODE = _NODE_INSERT.on_conflict_do_update(
     index_elements=[nodes.c.execution_id, nodes.c.id],
     set_={column.name: _NODE_INSERT.excluded[column.name] for column in nodes.c if not column.primary_key},

@@ -22,7 +22,7 @@ async def launch(tools: Tools, live: Live, node: NodeState, bound: literals_pb2.
     definition = live.definition
     path = scopes.path_to(definition.node, node)
     checkpoint_uri = await recovery.checkpoint_uri(
-        tools.ports.blobs, definition.layout, path, node, definition.recovered
+        tools.ports.blobs, definition.layout, path, node, definition.recovered_alike(node)
     )
     envs = default_envs(tools.ports.settings)
     context = pod_context(live, node, bound, checkpoint_uri=checkpoint_uri, default_envs=envs)

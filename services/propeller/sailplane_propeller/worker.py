@@ -405,7 +405,7 @@ class Worker:
         if start.HasField("recover_from"):
             source = ExecutionId.of(start.recover_from)
             earlier = await self._ports.store.read(lambda connection: recovery.load(connection, source, self._root_uri))
-            state.earlier = recovery.merged(earlier)
+            state.earlier = [one.nodes for one in earlier]
         live.loaded = Definition(start, state, plan, earlier)
         live.namespace = start.namespace
         self.entered(live)

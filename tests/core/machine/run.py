@@ -51,6 +51,7 @@ from sailplane_core.machine import (
     TimerFired,
     Transition,
     evaluate,
+    lineage,
     scopes,
 )
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
@@ -66,7 +67,7 @@ class Run:
     definition: str
     policies: Policies = field(default_factory=Policies)
     name: str = "x"
-    earlier: Mapping[scopes.Path, NodeState] = field(default_factory=dict[scopes.Path, NodeState])
+    earlier: Sequence[lineage.Nodes] = ()
     now: datetime = NOON
     plan: Plan = field(init=False)
     state: ExecutionState = field(init=False)

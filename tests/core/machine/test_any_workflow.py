@@ -17,7 +17,7 @@ STEPS = st.integers(20, 250)
 
 def lived(author: Author, chance: Random, steps: int, name: str = "x", earlier: Run | None = None) -> Run:
     """An execution from its start to its end, which for so many steps is at the mercy of chance."""
-    run = Run(author.library, "main", policies(chance), name, earlier={} if earlier is None else earlier_of(earlier))
+    run = Run(author.library, "main", policies(chance), name, earlier=[] if earlier is None else [earlier_of(earlier)])
     note(str(run.policies))
     fate = Fate(run, chance)
     try:

@@ -381,7 +381,7 @@ def test_a_recovered_array_takes_its_items_over_in_several_steps() -> None:
         )
         for index in range(size)
     }
-    second = Run(library, "w", earlier={("m",): replace(array, phase=NodePhase.FAILED), **done})
+    second = Run(library, "w", earlier=[{("m",): replace(array, phase=NodePhase.FAILED), **done}])
     second.see(Started())
     transition = second.see(ArrayOpened("m", 0, size))
     rows = [len(transition.nodes)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sailplane_admin import events, executions, task_executions
 from sailplane_admin.ports import AdminPorts
-from sailplane_core.phases import NodePhase, TaskPhase
+from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_protos.admin import task_execution_pb2
 from sailplane_protos.event import event_pb2
 from sqlalchemy import event as sql_events
@@ -170,3 +170,12 @@ async def test_telling_of_one_element_does_not_look_at_the_others(admin: AdminPo
         lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
     )
     assert "task_execution_id=? AND item=?" in str(plan)
+
+
+async def test_elements_that_were_left_open_end_with_their_execution(admin: AdminPorts) -> None:
+    """The engine tells no more of them when its own record makes no sense any more."""
+    elements = [element(0, TaskPhase.SUCCEEDED), element(1, TaskPhase.RUNNING), element(2, TaskPhase.QUEUED)]
+    assert await record(admin, requests.workflow_event(ExecutionPhase.RUNNING), told(0, elements)) == []
+    assert await record(admin, requests.workflow_event(ExecutionPhase.ABORTED)) == []
+    phases = [TaskPhase(one.phase) for one in await shown(admin)]
+    assert phases == [TaskPhase.SUCCEEDED, TaskPhase.ABORTED, TaskPhase.ABORTED]

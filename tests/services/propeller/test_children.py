@@ -1,6 +1,6 @@
 """Starting the execution that a launch-plan node stands for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
@@ -44,3 +44,30 @@ async def test_a_child_that_was_started_before_is_told_from_one_that_its_plan_sk
         assert failure is not None
         assert (failure.kind, failure.retryable) == (FailureKind.USER, False)
         assert "concurrency limit (1) reached" in failure.message
+
+
+@dataclass
+class Recoverer:
+    """Knows some of the children that may be recovered."""
+
+    known: set[str]
+    recovered: list[str] = field(default_factory=list[str])
+
+    async def recover_execution(self, request: execution_pb2.ExecutionRecoverRequest) -> None:
+        """Recovered, if it is known."""
+        if request.id.name not in self.known:
+            raise NotFound("execution", request.id.name)
+        self.recovered.append(request.id.name)
+
+    async def create_execution(self, request: execution_pb2.ExecutionCreateRequest) -> None:
+        """Started afresh."""
+        self.recovered.append("afresh")
+
+
+@pytest.mark.parametrize(("known", "recovered"), [({"b", "c"}, "b"), ({"a"}, "a"), (set[str](), "afresh")])
+async def test_the_nearest_child_that_there_was_is_recovered(known: set[str], recovered: str) -> None:
+    admin = Recoverer(known)
+    earlier = [ExecutionId("p", "d", name) for name in ("a", "b", "c")]
+    source = cast("children.ExecutionSource", admin)
+    assert await children.launch(source, CALLER, PLAN, literals_pb2.LiteralMap(), earlier) is None
+    assert admin.recovered == [recovered]

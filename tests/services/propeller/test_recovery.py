@@ -1,7 +1,6 @@
 """What an execution takes over from those that it recovers: outputs over several of them, and the last checkpoint."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from sailplane_core.ids import ExecutionId
 from sailplane_core.layout import Layout
 from sailplane_core.machine import ExecutionState, LaunchPod, NodeKind, NodeState, PodRemoved, TaskEnded
-from sailplane_core.phases import NodePhase, TaskPhase
+from sailplane_core.phases import TaskPhase
 from sailplane_core.ports import Message
 from sailplane_propeller import records, recovery
 from sailplane_propeller.ports import PropellerPorts
@@ -22,6 +21,7 @@ from sailplane_runtime.blobs.signed_urls import UrlSigner
 from sailplane_runtime.clock import SystemClock
 from services.propeller.conftest import X, abort_message, engine, start_message
 from services.propeller.test_worker import until
+from sqlalchemy import text
 
 Y, Z = (ExecutionId(X.project, X.domain, name) for name in ("y", "z"))
 NODE = NodeState("n0", "n0", "", NodeKind.TASK, attempt=2, task_phase=TaskPhase.QUEUED)
@@ -57,24 +57,35 @@ async def test_what_succeeded_two_executions_ago_is_not_run_again(ports: Propell
     intake.cancel()
 
 
-def at(**columns: Any) -> NodeState:
-    return replace(NODE, **columns)
-
-
 @pytest.mark.parametrize(
-    ("nearest_first", "taken"),
+    "damage",
     [
-        ([at(phase=NodePhase.ABORTED), at(phase=NodePhase.SUCCEEDED)], 1),
-        ([at(phase=NodePhase.RECOVERED), at(phase=NodePhase.SUCCEEDED)], 0),
-        ([at(phase=NodePhase.QUEUED), at(phase=NodePhase.FAILED, graph_uri="g")], 1),
-        ([at(phase=NodePhase.FAILED, child_name="c"), at(phase=NodePhase.FAILED, child_name="d")], 0),
-        ([None, at(phase=NodePhase.FAILED)], 1),
+        "UPDATE nodes SET kind = 'zzz'",
+        "UPDATE nodes SET phase = 99",
+        "UPDATE nodes SET scope = 'gone'",
+        "UPDATE nodes SET failure = '{not json'",
+        "UPDATE executions SET start = x'ffff00'",
+        "UPDATE executions SET start = x''",
     ],
 )
-def test_of_each_node_that_is_taken_which_got_farthest(nearest_first: Sequence[NodeState | None], taken: int) -> None:
-    layout = Layout("file:///blobs", "file:///raw", X)
-    earlier = [Earlier({} if node is None else {PATH: node}, layout) for node in nearest_first]
-    assert recovery.merged(earlier)[PATH] is nearest_first[taken]
+async def test_what_cannot_be_read_is_not_taken_over(ports: PropellerPorts, damage: str) -> None:
+    running = engine(ports)
+    intake = asyncio.create_task(running.worker.run())
+    await ports.queue.publish([start_message()])
+    await until(lambda: ("x", LaunchPod("a", 0)) in running.handed)
+    running.worker.post(X, TaskEnded("a", 0, None))
+    await until(lambda: ("x", LaunchPod("b", 0)) in running.handed)
+    await ports.store.write(lambda tx: tx.connection.execute(text(f"{damage} WHERE 1 = 1")))
+    again = engine(ports)
+    intake.cancel()
+    intake = asyncio.create_task(again.worker.run())
+    await ports.queue.publish([recovering(Y, X)])
+    await until(lambda: any(name == "y" and isinstance(one, LaunchPod) for name, one in again.handed))
+    intake.cancel()
+
+
+def at(**columns: Any) -> NodeState:
+    return replace(NODE, **columns)
 
 
 async def test_the_last_checkpoint_that_was_kept_is_gone_on_from(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sailplane_core.ids import ExecutionId
 from sailplane_core.machine import GraphBuilt, LaunchFailed, LaunchPod, PodRemoved, RemovePod, Started, TaskEnded
 from sailplane_core.phases import ExecutionPhase, NodePhase
 from sailplane_core.ports import Delivery, Message
-from sailplane_propeller import records
+from sailplane_propeller import advance, records
 from sailplane_propeller.live import Live
 from sailplane_propeller.ports import AdminPort, PropellerPorts
 from sailplane_propeller.worker import EXECUTIONS_TOPIC
@@ -299,6 +299,31 @@ async def test_a_parked_execution_can_be_aborted(ports: PropellerPorts) -> None:
     again = engine(ports)
     await again.worker.recover()
     await until(lambda: again.handed == [("x", RemovePod("a", 0))])  # was not done yet
+
+
+async def test_what_is_parked_before_its_first_transition_can_be_aborted(
+    ports: PropellerPorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("nothing can be made of it")
+
+    running = engine(ports)
+    confirmations = ports.queue.confirmed(EXECUTIONS_TOPIC)
+    intake = asyncio.create_task(running.worker.run())
+    with monkeypatch.context() as patched:
+        patched.setattr(advance, "evaluate", broken)
+        await ports.queue.publish([start_message()])
+        async with asyncio.timeout(5):
+            while not await ports.store.read(lambda db: db.execute(text("SELECT parked_at FROM executions")).scalar()):
+                await asyncio.sleep(0.001)
+    await ports.queue.publish([abort_message()])
+    async with asyncio.timeout(5):
+        while f"abort:{X}" not in await anext(confirmations):
+            pass
+    assert (await stored(ports)).state.header.phase is ExecutionPhase.ABORTED
+    [told] = await ports.store.pending(records.EVENTS_TOPIC)
+    assert queue_pb2.EventBatch.FromString(told.payload).events[-1].workflow.phase == ExecutionPhase.ABORTED
+    intake.cancel()
 
 
 async def test_an_execution_that_never_started_can_be_aborted_and_then_never_starts(ports: PropellerPorts) -> None:

@@ -9,6 +9,7 @@ from ..oracle import Foretold, Path, Verdict, foretell
 from ..pods import value_of
 from ..workflows import FAILURE_NODE, Graph, Value
 from ..world import Outcome
+from .order import undisputed
 from .replay import Row
 
 _E, _N = ExecutionPhase, NodePhase
@@ -94,7 +95,7 @@ def _items_at_once(name: str, nodes: Mapping[str, Row], foretold: Foretold, outc
     }
     live: dict[str, set[str]] = {array: set() for array in limits}
     found: list[str] = []
-    for one in outcome.history.happenings:
+    for one in undisputed(outcome):
         node = nodes.get(one.what.get("node", "")) if one.what.get("execution") == name else None
         if node is None or node["scope"] not in limits:
             continue

@@ -90,7 +90,7 @@ def _backwards(what: str, phases: Any, rank: dict[Any, int], before: int, after:
     return []
 
 
-def _undisputed(outcome: Outcome) -> Iterator[Happening]:
+def undisputed(outcome: Outcome) -> Iterator[Happening]:
     """What happened, without the Pods that two propellers began which both took themselves for the owner.
 
     One stood still and went on after the other had taken over. What either writes is fenced by the version. A Pod that
@@ -124,7 +124,7 @@ def once(outcome: Outcome) -> Sequence[str]:
                 succeeded.add(key)
     live: dict[tuple[str, str], set[int]] = defaultdict(set)
     well: dict[tuple[str, str], int] = {}
-    for one in _undisputed(outcome):
+    for one in undisputed(outcome):
         key = one.what.get("execution", ""), one.what.get("node", "")
         match one.kind:
             case "pod ensured":
@@ -194,7 +194,7 @@ def families(outcome: Outcome) -> Sequence[str]:
                 found.extend(f"{execution.name}/{container['id']} has ended, and {id} in it lives" for id in within)
         phases[execution.name] = execution.header["phase"]
         found.extend(_policy(commit.execution.header, commit.changed, execution.name, outcome))
-    for one in _undisputed(outcome):
+    for one in undisputed(outcome):
         name = one.what.get("execution", "")
         if one.kind == "pod ensured" and name in ended and one.rows >= ended[name]:
             found.append(f"{name} had ended when Pod {one.what['pod']} began")
@@ -208,7 +208,7 @@ def _outlived(outcome: Outcome, ended: dict[str, int]) -> Sequence[str]:
     """Pods that were running when the end of their execution was committed."""
     found: list[str] = []
     live: dict[str, tuple[str, int]] = {}
-    for one in _undisputed(outcome):
+    for one in undisputed(outcome):
         if one.kind == "pod ensured":
             live[one.what["pod"]] = one.what["execution"], one.rows
         elif one.kind in ("pod ended", "pod removed") and (begun := live.pop(one.what["pod"], None)) is not None:
@@ -262,7 +262,7 @@ def limits(outcome: Outcome) -> Sequence[str]:
             found.append(f"{execution.name}: {waiting} wait though only {holding} run of {limit}")
     live: dict[str, set[str]] = defaultdict(set)
     items = {(row["execution_id"].rpartition("/")[2], row["id"]) for row in outcome.stored["nodes"] if row["item"] >= 0}
-    for one in _undisputed(outcome):
+    for one in undisputed(outcome):
         name, node = one.what.get("execution", ""), one.what.get("node", "")
         if one.kind == "pod ensured" and (name, node) not in items:
             live[name].add(node)

@@ -90,7 +90,7 @@ class ReleaseReservation:
 
 @dataclass(frozen=True, slots=True)
 class BuildGraph:
-    """Compile and store the graph that a dynamic task has generated, or take over the one of the run recovered from.
+    """Compile and store the graph that a dynamic task has generated, or take over the one of a run that is recovered.
 
     Leads to `GraphBuilt` or `GraphRefused`.
     """

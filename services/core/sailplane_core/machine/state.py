@@ -4,7 +4,7 @@ A transition replaces the rows that it changed and touches no other, so its cost
 workflow.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -214,8 +214,8 @@ class ExecutionState:
     `active` holds the nodes that have not ended, `inside` the same by the scope they lie in, `removing` those whose Pod
     or child is being removed, `holding` those that count as running in parallel, `waiting` those that are held back,
     the longest first. `items` counts arrays' items. `remaining` counts, for nodes not reached yet, how many of their
-    upstream nodes have not ended (filled on demand). `earlier` is what the execution that this one recovers came to,
-    by the way to each node.
+    upstream nodes have not ended (filled on demand). `earlier` is what the executions came to that this one
+    recovers, the nearest first: nodes by the way to them.
     """
 
     start: StartInfo
@@ -228,7 +228,7 @@ class ExecutionState:
     waiting: dict[str, None] = field(default_factory=dict[str, None])
     items: dict[str, ItemCounts] = field(default_factory=dict[str, ItemCounts])
     remaining: dict[str, int] = field(default_factory=dict[str, int])
-    earlier: Mapping[tuple[str, ...], NodeState] = field(default_factory=dict[tuple[str, ...], NodeState])
+    earlier: Sequence[Mapping[tuple[str, ...], NodeState]] = ()
 
     @classmethod
     def load(cls, start: StartInfo, header: Header, nodes: Iterable[NodeState]) -> "ExecutionState":

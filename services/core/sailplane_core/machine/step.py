@@ -15,7 +15,7 @@ from ..errors import InvariantBroken
 from ..layout import Layout
 from ..phases import NODE_TERMINAL, NodePhase, move_node
 from ..plan import Graph, Plan
-from . import scopes
+from . import lineage, scopes
 from .commands import Command
 from .state import NO_ITEMS, ExecutionState, Header, ItemCounts, NodeKind, NodeState, Policies
 
@@ -114,10 +114,8 @@ class Step:
         return scopes.id_in(self.node, scope, spec_id)
 
     def earlier(self, node: NodeState) -> NodeState | None:
-        """The same node in the execution that this one recovers, if it got there."""
-        if not self._state.earlier:
-            return None
-        return self._state.earlier.get(scopes.path_to(self.node, node))
+        """The same node in an execution that this one recovers, if it can be taken from there."""
+        return lineage.earlier(self.plan, self.node, self._state.earlier, node)
 
     def active_in(self, scope: str) -> list[NodeState]:
         """The nodes directly in a scope that have not ended, in order of their ids."""

@@ -17,10 +17,10 @@ from .state import NodeKind, NodeState
 from .step import Step
 
 AUTO_ABORTED = Failure("NodeAborted", "Some node execution failed, auto-abort.", FailureKind.USER, retryable=False)
+"""Flyte's words for what happens to the other nodes when one fails."""
 OUT_OF_TIME = Failure(
     "NodeAborted", "What this is a part of did not end in time, auto-abort.", FailureKind.USER, retryable=False
 )
-"""Flyte's words for what happens to the other nodes when one fails."""
 
 NESTING_MAX = 100
 """Nodes that a node may lie in: what a dynamic task that calls itself for ever comes to."""
