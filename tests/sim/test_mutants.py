@@ -220,7 +220,7 @@ def begin_children_anew(patch: Patch) -> None:
     launch_child = children.launch
 
     async def launch_new(admin: Any, caller: Any, plan: Any, inputs: Any, recovers: Any) -> Any:
-        return await launch_child(admin, caller, plan, inputs, None)
+        return await launch_child(admin, caller, plan, inputs)
 
     patch.setattr(children, "launch", launch_new)
 

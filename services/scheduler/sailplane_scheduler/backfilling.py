@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, select, update
 from . import schedules
 from .backfills import SlotState, State, enter, execution_of, require, slots_in
 from .launches import FOR_GOOD, request_of
-from .leases import Lease, LeaseLost
+from .leases import Lease
 from .ports import SchedulerPorts
 from .tables import backfill_slots, backfills
 
@@ -56,8 +56,6 @@ class Backfilling:
                 rows = await self._ports.store.read(_at_work)
                 for row in rows:
                     await self._advance(lease, row)
-            except LeaseLost:
-                raise
             except SailplaneError as error:
                 log.warning("backfills_not_advanced", error=str(error))
                 rows = []

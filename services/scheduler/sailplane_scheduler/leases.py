@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from sailplane_core.errors import StaleVersion, Unavailable
+from sailplane_core.errors import Unavailable
 from sailplane_runtime.store.port import Transaction
 from sailplane_runtime.store.times import time_us
 from sqlalchemy import insert, select, update
@@ -28,8 +28,8 @@ _ROW = select(leases).where(leases.c.name == NAME).with_for_update()
 log = structlog.get_logger(__name__)
 
 
-class LeaseLost(StaleVersion):
-    """Another scheduler leads."""
+class LeaseLost(Exception):
+    """Another scheduler leads. Nobody outside hears of it."""
 
 
 @dataclass(frozen=True, slots=True)

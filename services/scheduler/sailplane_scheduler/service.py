@@ -62,7 +62,7 @@ class Scheduler:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         if self._lease is not None:
-            with suppress(SailplaneError):  # then it expires
+            with suppress(SailplaneError, leases.LeaseLost):  # then it expires, or has
                 await leases.give_up(self._ports, self._lease)
 
     async def _rebuild(self) -> None:

@@ -178,7 +178,7 @@ async def test_a_child_is_recovered_out_of_the_earlier_one(admin: AdminPorts, cl
     await executions.create(admin, requests.create("old", a=7))
     old = ExecutionId(registry.PROJECT, registry.DOMAIN, "old")
     for _ in range(2):
-        assert await children.launch(client, CALLER, PLAN, inputs(), recovers=old) is None
+        assert await children.launch(client, CALLER, PLAN, inputs(), recovers=[old]) is None
     spec = (await child(admin)).spec
     assert spec.metadata.mode == execution_pb2.ExecutionMetadata.RECOVERED
     assert spec.metadata.parent_node_execution == requests.node_id()
@@ -190,7 +190,7 @@ async def test_a_child_is_recovered_out_of_the_earlier_one(admin: AdminPorts, cl
 
 async def test_a_child_whose_original_is_gone_starts_afresh(admin: AdminPorts, client: AdminClient) -> None:
     ghost = ExecutionId(registry.PROJECT, registry.DOMAIN, "ghost")
-    assert await children.launch(client, CALLER, PLAN, inputs(), recovers=ghost) is None
+    assert await children.launch(client, CALLER, PLAN, inputs(), recovers=[ghost]) is None
     assert (await child(admin)).spec.metadata.mode == execution_pb2.ExecutionMetadata.CHILD_WORKFLOW
 
 

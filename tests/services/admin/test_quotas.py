@@ -120,7 +120,7 @@ async def test_of_many_at_once_only_as_many_as_may_are_created(ports: AdminPorts
 
 async def activate(ports: AdminPorts, name: str, version: str = "v1") -> None:
     id = registry.plan_id(name, version)
-    await launch_plans.update_state(ports, launch_plan_pb2.LaunchPlanUpdateRequest(id=id, state=launch_plan_pb2.ACTIVE))
+    await launch_plans.change(ports, launch_plan_pb2.LaunchPlanUpdateRequest(id=id, state=launch_plan_pb2.ACTIVE))
 
 
 async def scheduled(ports: AdminPorts, name: str, version: str = "v1", *, schedule: bool = True) -> None:

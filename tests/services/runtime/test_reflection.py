@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2
+from sailplane_runtime.flyte_names import flyte_name
 from services.runtime.serving import ADMIN, FLYTE_ADMIN, Admin, serving
 
 
@@ -44,7 +45,9 @@ async def test_reflection_describes_both_names_with_all_that_they_use(version: s
         reply = await ask(channel, version, file_containing_symbol=symbol)
     files = [FileDescriptorProto.FromString(data) for data in reply.file_descriptor_response.file_descriptor_proto]
     other = {"sailplane": "flyteidl", "flyteidl": "sailplane"}[package]
-    assert not any(file.package.startswith(other) for file in files)
+    # What we have added to Flyte's messages may be of types of our own, for which Flyte has no name.
+    mixed_in = {file.package for file in files if file.package.startswith(other)}
+    assert {package for package in mixed_in if flyte_name(package) or package.startswith("flyteidl")} == set()
     # A client builds its own pool of nothing but these files, dependencies first.
     pool = DescriptorPool()
     waiting = {file.name: file for file in files}
