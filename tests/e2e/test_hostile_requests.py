@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 
+import grpc
 import psutil
 import pytest
 from compat import raw
@@ -34,6 +35,7 @@ from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode, aio
+from sailplane_protos.propeller import service_pb2, service_pb2_grpc
 
 SEED = int(os.environ.get("HOSTILE_SEED") or random.randrange(2**32))
 ROUNDS = int(os.environ.get("HOSTILE_ROUNDS") or 50)
@@ -251,7 +253,7 @@ def test_hostile_definitions_and_launches_stop_nobody_elses_work(plane: Plane) -
 
 
 def assert_all_end(plane: Plane) -> None:
-    """Every execution comes to an end, whatever it was."""
+    """Every execution comes to an end, whatever it was; one that was told to wait at a gate when it is terminated."""
     listing = common_pb2.ResourceListRequest(
         id=common_pb2.NamedEntityIdentifier(project=raw.PROJECT, domain=raw.DOMAIN), limit=10_000
     )
@@ -259,6 +261,12 @@ def assert_all_end(plane: Plane) -> None:
     phases = raw.wait_all(plane, names, 90)
     left = {name: phase for name, phase in phases.items() if phase not in raw.TERMINAL}
     assert names
+    waiting = [name for name in left if waits_at_a_gate(plane, name)]
+    for name in waiting:
+        id = identifier_pb2.WorkflowExecutionIdentifier(project=raw.PROJECT, domain=raw.DOMAIN, name=name)
+        raw.admin(plane).TerminateExecution(execution_pb2.ExecutionTerminateRequest(id=id, cause="it waits"))
+    assert raw.wait_all(plane, waiting, 30) == dict.fromkeys(waiting, "ABORTED")
+    left = {name: phase for name, phase in left.items() if name not in waiting}
     assert not left, f"HOSTILE_SEED={SEED}\n{left}\n{plane.tail()}"
 
 
@@ -352,3 +360,13 @@ def _varint(number: int) -> bytes:
         encoded.append(number & 127 | 128)
         number >>= 7
     return bytes([*encoded, number])
+
+
+def waits_at_a_gate(plane: Plane, execution: str) -> bool:
+    """Whether nothing but gates is under way in it: for a century, say, or for a signal that nobody gives."""
+    request = service_pb2.GetExecutionStateRequest()
+    request.id.project, request.id.domain, request.id.name = raw.PROJECT, raw.DOMAIN, execution
+    with grpc.insecure_channel(plane.grpc) as channel:
+        state = service_pb2_grpc.PropellerServiceStub(channel).GetExecutionState(request, timeout=10)
+    under_way = {node.kind for node in state.nodes if node.phase in ("QUEUED", "RUNNING")}
+    return under_way == {"gate"}
