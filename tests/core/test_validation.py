@@ -127,6 +127,11 @@ BREAKS = [
         lambda r: r.spec.entity_metadata.notifications[0].email.ClearField("recipients_email"),
         "missing notifications[0].email.recipients",
     ),
+    breaks(
+        plan,
+        lambda r: r.spec.entity_metadata.notifications[0].email.recipients_email.append("a@b.org\r\nBcc: c@d.org"),
+        "invalid value for notifications[0].email.recipients: must not contain control characters",
+    ),
     breaks(execution, lambda r: r.ClearField("project"), "missing project"),
     breaks(execution, lambda r: setattr(r, "name", "1-no"), "invalid name format: 1-no"),
     breaks(execution, lambda r: setattr(r, "name", "n" * 64), "size of name exceeded length 63"),

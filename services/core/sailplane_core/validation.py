@@ -384,6 +384,8 @@ def _notification_problems(notifications: Sequence[common_pb2.Notification]) -> 
             problems.append(f"missing {field}.type")
         elif not recipients[kind](notification) or not all(recipients[kind](notification)):
             problems.append(f"missing {field}.{kind}.recipients")
+        elif not all(address.isprintable() for address in recipients[kind](notification)):
+            problems.append(f"invalid value for {field}.{kind}.recipients: must not contain control characters")
         if not notification.phases:
             problems.append(f"missing {field}.phases")
         elif not set(notification.phases) <= {phase.value for phase in EXECUTION_TERMINAL}:
