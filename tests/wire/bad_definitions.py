@@ -223,6 +223,18 @@ NOTIFICATIONS = {
     "notifications[0].type": notification(phases=ENDED),
     "notifications[0].email.recipients": notification(phases=ENDED, email=common_pb2.EmailNotification()),
     "notifications[0].phases": notification(email=MAIL),
+    "notifications[0].email.recipients: must not contain": notification(
+        phases=ENDED, email=common_pb2.EmailNotification(recipients_email=["a@b\r\nBcc: c@d"])
+    ),
+    "notifications[0].slack.recipients: must not be longer": notification(
+        phases=ENDED, slack=common_pb2.SlackNotification(recipients_email=["a" * 321])
+    ),
+    "notifications: must not name more": notification(
+        phases=ENDED, email=common_pb2.EmailNotification(recipients_email=[f"a{n}@b" for n in range(101)])
+    ),
+    "notifications[0].pager_duty.template: there is no template [none]": notification(
+        phases=ENDED, pager_duty=common_pb2.PagerDutyNotification(recipients_email=["a@b"], template="none")
+    ),
     "notifications[0].phases: only": notification(email=MAIL, phases=[execution_pb2.WorkflowExecution.RUNNING]),
 }
 """By what they are told, notifications that could never be sent."""

@@ -5,11 +5,13 @@ Each port has an implementation for a cluster and one for a laptop, and one conf
 implementation in `sailplane_runtime.store`.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+from .notifications import Notice
 
 
 class Clock(Protocol):
@@ -253,4 +255,31 @@ class BlobStore(Protocol):
 
     async def sign(self, uri: str, method: str, expires_in_s: float, *, content_md5: bytes | None = None) -> SignedUrl:
         """A URL that permits `GET` or `PUT` of exactly this object until it expires."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people and programs of ended executions, at least once: what was taken may come again, with the same id."""
+
+    @property
+    def channels(self) -> Mapping[str, str]:
+        """The kind of each channel that notifications may name."""
+        ...
+
+    @property
+    def templates(self) -> Collection[str]:
+        """The names of the templates that they may ask for."""
+        ...
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether there is a mail server."""
+        ...
+
+    async def send(self, notice: Notice) -> None:
+        """Return once the other side has taken the message. Raises `NotDelivered`, within a minute at the latest."""
+        ...
+
+    async def close(self) -> None:
+        """Give up what is held. Nothing is sent after it."""
         ...

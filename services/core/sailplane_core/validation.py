@@ -6,13 +6,12 @@ Every `check_` function returns None or raises `InvalidRequest` with all that it
 the project registered) or the compiler (does the template make sense) is not asked here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import struct_pb2, timestamp_pb2
 from google.protobuf.message import Message
 from sailplane_protos.admin import (
-    common_pb2,
     event_pb2,
     execution_pb2,
     launch_plan_pb2,
@@ -22,7 +21,7 @@ from sailplane_protos.admin import (
 )
 from sailplane_protos.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2
 
-from . import concurrency, quality_of_service
+from . import concurrency, notifications, quality_of_service
 from .errors import InvalidRequest
 from .ids import ResourceType
 from .naming import (
@@ -32,7 +31,6 @@ from .naming import (
     label_value_problem,
     name_problem,
 )
-from .phases import EXECUTION_TERMINAL
 from .types import accepts, describe, type_of
 
 LABELS_MAX = 16
@@ -90,7 +88,7 @@ def check_launch_plan_create(request: launch_plan_pb2.LaunchPlanCreateRequest) -
     problems += _label_problems(spec.labels.values)
     problems += _literal_problems(spec.fixed_inputs, "fixed_inputs")
     problems += _parameter_problems(spec.default_inputs)
-    problems += _notification_problems(spec.entity_metadata.notifications)
+    problems += notifications.problems(spec.entity_metadata.notifications)
     problems += quality_of_service.problems(spec.quality_of_service)
     if spec.entity_metadata.HasField("launch_conditions"):
         problems.append("invalid value for launch_conditions: not supported")
@@ -113,7 +111,7 @@ def check_execution_create(request: execution_pb2.ExecutionCreateRequest) -> Non
         problems += _id_problems(spec.launch_plan, ResourceType.LAUNCH_PLAN, "spec.launch_plan")
     problems += _label_problems(spec.labels.values)
     problems += _tag_problems(spec.tags)
-    problems += _notification_problems(spec.notifications.notifications)
+    problems += notifications.problems(spec.notifications.notifications)
     problems += quality_of_service.problems(spec.quality_of_service)
     problems += _literal_problems(request.inputs, "inputs")
     problems += _literal_problems(spec.inputs, "spec.inputs")
@@ -368,26 +366,3 @@ def _parameter_problems(parameters: interface_pb2.ParameterMap) -> Problems:
 
 def _first(item: tuple[str, object]) -> str:
     return item[0]
-
-
-def _notification_problems(notifications: Sequence[common_pb2.Notification]) -> Problems:
-    problems: Problems = []
-    recipients: dict[str, Callable[[common_pb2.Notification], Sequence[str]]] = {
-        "email": lambda notification: notification.email.recipients_email,
-        "pager_duty": lambda notification: notification.pager_duty.recipients_email,
-        "slack": lambda notification: notification.slack.recipients_email,
-    }
-    for index, notification in enumerate(notifications):
-        field = f"notifications[{index}]"
-        kind = notification.WhichOneof("type")
-        if kind is None:
-            problems.append(f"missing {field}.type")
-        elif not recipients[kind](notification) or not all(recipients[kind](notification)):
-            problems.append(f"missing {field}.{kind}.recipients")
-        elif not all(address.isprintable() for address in recipients[kind](notification)):
-            problems.append(f"invalid value for {field}.{kind}.recipients: must not contain control characters")
-        if not notification.phases:
-            problems.append(f"missing {field}.phases")
-        elif not set(notification.phases) <= {phase.value for phase in EXECUTION_TERMINAL}:
-            problems.append(f"invalid value for {field}.phases: only terminal phases can be notified of")
-    return problems

@@ -5,20 +5,17 @@ Flyte keeps two budgets: failures that the user's code caused spend the task's o
 machine. A failure that says it cannot be helped by another attempt spends neither.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from google.protobuf import duration_pb2
 from sailplane_protos.core import tasks_pb2, workflow_pb2
 
+from ..backoff import DOUBLINGS_MAX, pause
 from ..durations import timedelta_of
 from ..failures import Failure, FailureKind
 from ..phases import TaskPhase
 from .state import NodeState, Policies
-
-DOUBLINGS_MAX = 60
-"""A pause that was doubled so often is beyond every limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +51,8 @@ class RetryPolicy:
         return timedelta(seconds=pauses_s + (retries - doubled) * longest_s)
 
     def pause(self, key: str, failures: int) -> timedelta:
-        """How long to wait after so many failures: half of it fixed, the rest by chance.
-
-        Chance is a hash of `key`, which names the attempt: deciding again gives the same, and of many nodes that fail
-        together no two come back together.
-        """
-        whole_s = min(self.backoff_max_s, self.backoff_s * 2.0 ** min(failures - 1, DOUBLINGS_MAX))
-        chance = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
-        return timedelta(seconds=whole_s * (0.5 + 0.5 * chance))
+        """How long to wait after so many failures. `key` names the attempt (`backoff.pause`)."""
+        return pause(self.backoff_s, self.backoff_max_s, key, failures)
 
 
 @dataclass(frozen=True, slots=True)
