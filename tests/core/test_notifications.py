@@ -65,7 +65,13 @@ def test_a_message_has_an_id_of_its_own() -> None:
 
 def test_all_mail_goes_one_way_and_every_channel_its_own() -> None:
     failed = notifications.owed(LISTED, Phase.FAILED)
-    assert [one.route for one in failed] == ["mail", "mail", "mail", "channel:oncall", "channel:audit"]
+    assert [notifications.route_of(one.kind, one.target) for one in failed] == [
+        "mail",
+        "mail",
+        "mail",
+        "channel:oncall",
+        "channel:audit",
+    ]
 
 
 def channel(*names: str) -> common_pb2.Notification:

@@ -7,7 +7,8 @@ late or repeated changes nothing: from the queue it is dropped, to an RPC the re
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import chain
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -23,7 +24,7 @@ from sailplane_protos.propeller import queue_pb2
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import Connection
 
-from . import concurrency_limits, event_data, event_rows, execution_rows, external_resources, lineage
+from . import concurrency_limits, event_data, event_rows, execution_rows, external_resources, lineage, notifications
 from .event_rows import ChangeNumbers, NodeRecord, TaskKey, TaskRecord
 from .ports import AdminPorts
 
@@ -54,11 +55,19 @@ class Folding:
     refused: list[SailplaneError] = field(default_factory=list[SailplaneError])
 
 
-def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.Event]) -> list[SailplaneError]:
-    """Record an execution's events in an open transaction; why some were not taken, in order.
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What recording some events came to: why some were not taken, in order, and whether messages are to be sent."""
+
+    refused: Sequence[SailplaneError]
+    owes_messages: bool = False
+
+
+def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.Event], now: datetime) -> Folded:
+    """Record an execution's events in an open transaction.
 
     One that has ended is told to its parent (`lineage`), in the same transaction, which also starts what has waited for
-    it (`concurrency_limits`).
+    it (`concurrency_limits`), and writes down who else is to be told (`notifications`).
 
     Raises `NotFound` when there is no such execution, or an event is about a node or parent that was never reported.
     """
@@ -83,6 +92,7 @@ def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.E
     if folding.is_changed and folding.closure.phase in _ENDED_BADLY:
         _end_what_is_left(connection, folding)
     numbers = ChangeNumbers(stored.last_change)
+    owes_messages = False
     event_rows.save_nodes(connection, id, folding.nodes, numbers)
     event_rows.save_tasks(connection, id, folding.tasks, numbers)
     if folding.is_changed:  # last, so that watchers hear of the end when they have heard all that led to it
@@ -90,9 +100,10 @@ def fold(transaction: Transaction, id: ExecutionId, events: Sequence[queue_pb2.E
         if folding.closure.phase in EXECUTION_TERMINAL:
             lineage.tell_of_end(transaction, id, stored, folding.closure)
             concurrency_limits.leave(transaction, stored)
+            owes_messages = notifications.owe(transaction, id, stored, folding.closure, now)
     elif numbers.last != stored.last_change:
         event_rows.save_last_change(connection, folding.row_id, numbers)
-    return folding.refused
+    return Folded(folding.refused, owes_messages)
 
 
 def _touched(events: Iterable[queue_pb2.Event]) -> tuple[set[str], set[str]]:
@@ -257,15 +268,15 @@ class Consumer:
         reported = [(ExecutionId.of(batch.execution_id), batch.events) for batch in batches]
         reported.sort(key=lambda report: str(report[0]))  # whoever locks several executions does so in one order
 
-        def change(transaction: Transaction) -> list[SailplaneError]:
-            refused: list[SailplaneError] = []
-            for id, events in reported:
-                refused += fold(transaction, id, events)
-            return refused
+        now = self._ports.clock.now()
 
-        for error in await self._ports.store.write(change):
+        def change(transaction: Transaction) -> list[Folded]:
+            return [fold(transaction, id, events, now) for id, events in reported]
+
+        folded = await self._ports.store.write(change)
+        for error in chain.from_iterable(one.refused for one in folded):
             log.debug("event_dropped", reason=str(error))
-        self._ports.changes.publish(id for id, _ in reported)
+        _tell(self._ports, [id for id, _ in reported], folded)
         await self._queue.ack(deliveries)
 
 
@@ -317,7 +328,15 @@ async def _require(ports: AdminPorts, id: ExecutionId) -> None:
 
 
 async def _record_one(ports: AdminPorts, id: ExecutionId, event: queue_pb2.Event) -> None:
-    refused = await ports.store.write(lambda transaction: fold(transaction, id, [event]))
-    ports.changes.publish([id])
-    if refused:
-        raise refused[0]
+    now = ports.clock.now()
+    folded = await ports.store.write(lambda transaction: fold(transaction, id, [event], now))
+    _tell(ports, [id], [folded])
+    if folded.refused:
+        raise folded.refused[0]
+
+
+def _tell(ports: AdminPorts, changed: Sequence[ExecutionId], folded: Iterable[Folded]) -> None:
+    """What was recorded is committed: wake who waits for it."""
+    ports.changes.publish(changed)
+    if any(one.owes_messages for one in folded):
+        ports.deliveries_owed.set()

@@ -34,6 +34,7 @@ from . import (
     execution_rows,
     launch_plans,
     lineage,
+    notifications,
     projects,
     quotas,
     single_tasks,
@@ -128,6 +129,8 @@ async def create(
 ) -> execution_pb2.ExecutionCreateResponse:
     """Start an execution. Raises `AlreadyExists` when the name is taken, `NotFound` without its plan or task."""
     validation.check_execution_create(request)
+    if origin.source is None and (error := notifications.unknown(ports, request.spec.notifications.notifications)):
+        raise error  # a repetition is not refused for a channel that is no longer there
     plan, unregistered = await _plan(ports, request.spec.launch_plan)
     around = await ports.store.read(lambda connection: _surroundings(connection, ports, request, plan, origin))
     settled = launch.resolve(

@@ -17,7 +17,7 @@ from sailplane_protos.scheduler import policies_pb2
 from sailplane_runtime.store.port import Transaction
 from sqlalchemy import ColumnElement, Connection, bindparam, insert, literal, select, update
 
-from . import projects, quotas, schedules, tables
+from . import notifications, projects, quotas, schedules, tables
 from .listing import NO_TEXT, Join, Listing, fields_of, list_page
 from .paging import page_request
 from .ports import AdminPorts
@@ -64,12 +64,15 @@ async def create(ports: AdminPorts, request: launch_plan_pb2.LaunchPlanCreateReq
         raise NotFound("WORKFLOW", str(workflow_id))
     interface = workflow_pb2.Workflow.FromString(workflow.listed).closure.compiled_workflow.primary.template.interface
     plan = launch_plan.augmented(request.id, request.spec, interface)
+    unknown = notifications.unknown(ports, request.spec.entity_metadata.notifications)
     now_us = tables.time_us(ports.clock.now())
 
     def change(transaction: Transaction) -> bytes | None:
         connection = transaction.connection
         projects.require_active(connection, ports.settings, id.project, id.domain)
         present = connection.execute(_GET, version_values(id)).one_or_none()
+        if unknown is not None and (present is None or present.is_implicit):
+            raise unknown
         if present is None:
             insert_plan(connection, plan, workflow.id, now_us, is_implicit=False)
         elif present.is_implicit:

@@ -3,10 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from sailplane_core.errors import InvalidRequest
-from sailplane_core.ports import BlobStore, Clock
+from sailplane_core.ports import BlobStore, Clock, Notifier
+from sailplane_runtime.clock import SystemClock
+from sailplane_runtime.notifiers.router import Notifiers
+from sailplane_runtime.notifiers.settings import NotificationSettings
 from sailplane_runtime.store.port import Store
 from sailplane_runtime.turns import Turns
 
@@ -85,6 +89,24 @@ class AdminSettings:
     retention_every_s: float = 3600.0
     """Between two looks for executions that are to be deleted. What is begun is gone on with at once."""
 
+    notifications_at_once: int = 32
+    """Messages of ended executions that are being sent at one time."""
+
+    notifications_of_route_at_once: int = 4
+    """Of them by mail, and through each channel: a dead one holds up no other. Mail servers count connections."""
+
+    notification_retry_s: float = 5.0
+    """Before a message that was not taken is sent again; doubled with each further time."""
+
+    notification_retry_s_max: float = 300.0
+    """The longest such pause."""
+
+    notification_give_up_s: float = 86_400.0
+    """A message that nobody has taken for so long is given up. A day, for an outage over night."""
+
+    notification_rows_max: int = 1_000_000
+    """Messages that are remembered; the oldest are deleted, unless they are still to be sent."""
+
     version: str = "0.1.0"
     """Of this program, as GetVersion tells it."""
 
@@ -126,5 +148,9 @@ class AdminPorts:
     turns: Turns = field(default_factory=Turns)
     changes: Changes = field(default_factory=Changes)
     deleting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    notifier: Notifier = field(default_factory=partial(Notifiers, NotificationSettings(), SystemClock()))
+    """Without settings, one that has neither a mail server nor channels."""
+    deliveries_owed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there may be a message to send."""
     logs: LogSource | None = None
     """None where nobody can be asked: then only logs that were kept can be read."""

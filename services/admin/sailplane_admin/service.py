@@ -10,6 +10,7 @@ from sailplane_core.ports import Queue
 from sailplane_protos.cacheservice import cacheservice_pb2
 from sailplane_protos.datacatalog import datacatalog_pb2
 from sailplane_protos.governance import audit_pb2, quotas_pb2, retention_pb2
+from sailplane_protos.notification import service_pb2 as notification_pb2
 from sailplane_protos.service import admin_pb2, dataproxy_pb2, signal_pb2
 from sailplane_protos.watch import service_pb2 as watch_pb2
 from sailplane_runtime.loops import keep_running
@@ -23,10 +24,12 @@ from .handlers.audit import AuditHandlers, audited
 from .handlers.cache_service import CacheServiceHandlers
 from .handlers.data_catalog import DataCatalogHandlers
 from .handlers.data_proxy import DataProxyHandlers
+from .handlers.notifications import NotificationHandlers
 from .handlers.quotas import QuotaHandlers
 from .handlers.retention import RetentionHandlers
 from .handlers.signals import SignalHandlers
 from .handlers.watch import WatchHandlers
+from .notification_sender import Sender
 from .ports import AdminPorts
 
 ADMIN_SERVICE = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name
@@ -34,6 +37,7 @@ DATA_PROXY_SERVICE = dataproxy_pb2.DESCRIPTOR.services_by_name["DataProxyService
 AUDIT_SERVICE = audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name
 CACHE_SERVICE = cacheservice_pb2.DESCRIPTOR.services_by_name["CacheService"].full_name
 CATALOG_SERVICE = datacatalog_pb2.DESCRIPTOR.services_by_name["DataCatalog"].full_name
+NOTIFICATION_SERVICE = notification_pb2.DESCRIPTOR.services_by_name["NotificationService"].full_name
 QUOTA_SERVICE = quotas_pb2.DESCRIPTOR.services_by_name["QuotaService"].full_name
 RETENTION_SERVICE = retention_pb2.DESCRIPTOR.services_by_name["RetentionService"].full_name
 SIGNAL_SERVICE = signal_pb2.DESCRIPTOR.services_by_name["SignalService"].full_name
@@ -49,6 +53,7 @@ class Admin:
         topics = (execution_orders.TOPIC, schedules.TOPIC)
         self._relays = [Relay(ports.store, queue, topic, clock=ports.clock) for topic in topics]
         self._audit = Audit(ports)
+        self._sender = Sender(ports)
         self._loops: list[asyncio.Task[None]] = []
 
     def grpc_services(self) -> Sequence[tuple[str, object]]:
@@ -61,6 +66,7 @@ class Admin:
             (CACHE_SERVICE, CacheServiceHandlers(self._ports)),
             (QUOTA_SERVICE, audited(QuotaHandlers, self._audit)(self._ports)),
             (RETENTION_SERVICE, audited(RetentionHandlers, self._audit)(self._ports)),
+            (NOTIFICATION_SERVICE, audited(NotificationHandlers, self._audit)(self._ports)),
             (AUDIT_SERVICE, AuditHandlers(self._ports)),
             (WATCH_SERVICE, WatchHandlers(self._ports)),
         ]
@@ -73,6 +79,7 @@ class Admin:
         loops = {
             "admin-events": self._consumer.run,
             "admin-audit": self._audit.run,
+            "admin-notifications": self._sender.run,
             "admin-retention": partial(retention.keep, self._ports),
         }
         self._loops = [

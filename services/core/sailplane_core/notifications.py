@@ -49,10 +49,10 @@ class Owed:
         facts = (str(id), created_at.isoformat(), str(self.index), self.kind, self.target)
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:32]
 
-    @property
-    def route(self) -> str:
-        """The way the message takes. What goes one way fails together: all mail, or what goes through one channel."""
-        return f"channel:{self.target}" if self.kind is Kind.CHANNEL else "mail"
+
+def route_of(kind: Kind, target: str) -> str:
+    """The way a message takes. What goes one way fails together: all mail, or what goes through one channel."""
+    return f"channel:{target}" if kind is Kind.CHANNEL else "mail"
 
 
 @dataclass(frozen=True, slots=True)

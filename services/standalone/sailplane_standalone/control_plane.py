@@ -30,6 +30,7 @@ from sailplane_runtime.clock import SystemClock
 from sailplane_runtime.gateway.door import Gateway
 from sailplane_runtime.grpc_server import GrpcServer
 from sailplane_runtime.http_server import HttpServer
+from sailplane_runtime.notifiers.router import Notifiers
 from sailplane_runtime.pods.process import ProcessLauncher
 from sailplane_runtime.progress import Progress
 from sailplane_runtime.queue.memory import MemoryQueue
@@ -116,7 +117,11 @@ class ControlPlane:
         turns = Turns()
         logs = PropellerClient.connect(target)
         undo.push_async_callback(logs.close)
-        admin = Admin(AdminPorts(stores["admin"], blobs, clock, options.admin, turns=turns, logs=logs), queue)
+        link = options.notifications.link_template or f"{found.http}/api/v1/executions/{{project}}/{{domain}}/{{name}}"
+        notifier = Notifiers(replace(options.notifications, link_template=link), clock)
+        undo.push_async_callback(notifier.close)
+        ports = AdminPorts(stores["admin"], blobs, clock, options.admin, turns=turns, logs=logs, notifier=notifier)
+        admin = Admin(ports, queue)
         task_envs = {"FLYTE_PLATFORM_URL": found.grpc, "FLYTE_PLATFORM_INSECURE": "true"}
         log_links = {"log": f"{self._data.path.as_uri()}/pods/{{{{.namespace}}}}/{{{{.podName}}}}/log"}
         settings = replace(

@@ -9,6 +9,7 @@ from pathlib import Path
 from sailplane_admin.ports import AdminSettings
 from sailplane_core.errors import InvalidRequest
 from sailplane_propeller.ports import PropellerSettings
+from sailplane_runtime.notifiers.settings import NotificationSettings
 from sailplane_runtime.settings import GrpcSettings, HttpSettings
 from sailplane_scheduler.ports import SchedulerSettings
 
@@ -23,6 +24,7 @@ class Options:
     admin: AdminSettings = field(default_factory=AdminSettings)
     propeller: PropellerSettings = field(default_factory=PropellerSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
     python_envs: Mapping[str, Path] = field(default_factory=dict[str, Path])
     warm: bool = True
     """Whether Python tasks may be forked from a process that has flytekit imported already."""

@@ -13,6 +13,7 @@ import uvloop
 from sailplane_admin.ports import AdminSettings
 from sailplane_propeller.ports import PropellerSettings
 from sailplane_runtime import telemetry
+from sailplane_runtime.notifiers.settings import NotificationSettings
 from sailplane_runtime.settings import GrpcSettings, HttpSettings, LogSettings, read
 from sailplane_scheduler.ports import SchedulerSettings
 
@@ -57,6 +58,7 @@ def options(
         admin=read(AdminSettings, "admin", env),
         propeller=read(PropellerSettings, "propeller", env),
         scheduler=read(SchedulerSettings, "scheduler", env),
+        notifications=read(NotificationSettings, "notifications", env),
         python_envs=python_envs,
         warm=warm,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sailplane_admin import events, execution_orders, executions, launch_plans, tables
+from sailplane_admin import execution_orders, executions, launch_plans, tables
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.concurrency import CANCEL_OLDEST, QUEUE, REPLACE, SKIP
 from sailplane_core.ids import ExecutionId
@@ -98,8 +98,7 @@ class Engine:
 
     async def report(self, name: str, phase: ExecutionPhase) -> None:
         """Tell admin how an execution is."""
-        event = queue_pb2.Event(workflow=requests.workflow_event(phase))
-        await self._ports.store.write(lambda transaction: events.fold(transaction, key(name), [event]))
+        await requests.record(self._ports, requests.workflow_event(phase), id=key(name))
 
     async def end(self, name: str) -> None:
         """What runs succeeds; what was to be aborted, is. Nothing happens to what has ended, or waits."""

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sailplane_admin import tasks, workflows
+from sailplane_admin import events, tasks, workflows
 from sailplane_admin.ports import AdminPorts
+from sailplane_core.errors import SailplaneError
 from sailplane_core.ids import ExecutionId
 from sailplane_protos.admin import execution_pb2
 from sailplane_protos.core import identifier_pb2
@@ -104,3 +105,10 @@ def batch(*reported: Reported, name: str = "x") -> queue_pb2.EventBatch:
 
 
 KEY = ExecutionId(registry.PROJECT, registry.DOMAIN, "x")
+
+
+async def record(ports: AdminPorts, *reported: Reported, id: ExecutionId = KEY) -> list[SailplaneError]:
+    """Record events of an execution, as the queue's consumer does; why some were not taken."""
+    made, now = batch(*reported), ports.clock.now()
+    folded = await ports.store.write(lambda transaction: events.fold(transaction, id, made.events, now))
+    return list(folded.refused)

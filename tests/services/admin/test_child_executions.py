@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc import aio
-from sailplane_admin import events, execution_orders, executions
+from sailplane_admin import execution_orders, executions
 from sailplane_admin.handlers.admin_service import AdminHandlers
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import LimitReached, Unavailable
@@ -61,8 +61,7 @@ async def child(ports: AdminPorts) -> execution_pb2.Execution:
 
 
 async def record(ports: AdminPorts, id: ExecutionId, phase: ExecutionPhase, **more: Any) -> None:
-    made = requests.batch(requests.workflow_event(phase, 1, **more))
-    await ports.store.write(lambda transaction: events.fold(transaction, id, made.events))
+    await requests.record(ports, requests.workflow_event(phase, 1, **more), id=id)
 
 
 async def told(ports: AdminPorts) -> ChildEnded:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from sailplane_admin import data_proxy, events, executions
+from sailplane_admin import data_proxy, executions
 from sailplane_admin.ports import AdminPorts, AdminSettings
 from sailplane_core.errors import AlreadyExists, InvalidRequest, LimitReached, NotFound, Refused, SailplaneError
 from sailplane_core.phases import NodePhase, TaskPhase
@@ -65,13 +65,13 @@ async def admin(ports: AdminPorts) -> AdminPorts:
     for number, name in enumerate(("i", "o", "i0", "o0")):
         await ports.blobs.put(uris[name], literals(a=number).SerializeToString())
     await ports.blobs.put(uris["deck.html"], b"<html></html>")
-    done = requests.batch(
+    await requests.record(
+        ports,
         requests.node_event(NodePhase.RUNNING, input_uri=uris["i"]),
         requests.task_event(TaskPhase.SUCCEEDED, input_uri=uris["i0"], output_uri=uris["o0"]),
         requests.node_event(NodePhase.SUCCEEDED, output_uri=uris["o"], deck_uri=uris["deck.html"]),
         requests.node_event(NodePhase.RUNNING, "bare"),
     )
-    await ports.store.write(lambda transaction: events.fold(transaction, requests.KEY, done.events))
     return ports
 
 

@@ -54,11 +54,6 @@ async def admin(ports: AdminPorts) -> AdminPorts:
     return ports
 
 
-async def record(ports: AdminPorts, *reported: requests.Reported) -> list[Exception]:
-    made = requests.batch(*reported)
-    return list(await ports.store.write(lambda tx: events.fold(tx, requests.KEY, made.events)))
-
-
 async def picture(ports: AdminPorts) -> list[Proto]:
     """Everything that clients can read about the execution."""
     listed = await node_executions.list_nodes(
@@ -72,7 +67,7 @@ async def picture(ports: AdminPorts) -> list[Proto]:
 
 
 async def test_a_whole_run_in_one_batch(admin: AdminPorts) -> None:
-    assert await record(admin, *RUN) == []
+    assert await requests.record(admin, *RUN) == []
     execution, nodes, attempts = await picture(admin)
     assert execution.closure.phase == ExecutionPhase.SUCCEEDED
     assert execution.closure.outputs.uri == "result"
@@ -87,24 +82,24 @@ async def test_a_whole_run_in_one_batch(admin: AdminPorts) -> None:
 
 async def test_event_by_event_gives_the_same_as_all_at_once(admin: AdminPorts) -> None:
     for event in RUN:
-        assert await record(admin, event) == []
+        assert await requests.record(admin, event) == []
     one_by_one = await picture(admin)
     await executions.create(admin, requests.create("y"))
     assert one_by_one[0].closure.phase == ExecutionPhase.SUCCEEDED
-    assert await record(admin, *RUN) != []
+    assert await requests.record(admin, *RUN) != []
     assert await picture(admin) == one_by_one
 
 
 async def test_everything_twice_and_backwards_changes_nothing(admin: AdminPorts) -> None:
-    await record(admin, *RUN)
+    await requests.record(admin, *RUN)
     before = await picture(admin)
-    refused = await record(admin, *RUN, *reversed(RUN))
+    refused = await requests.record(admin, *RUN, *reversed(RUN))
     assert len(refused) == 2 * len(RUN)
     assert await picture(admin) == before
 
 
 async def test_attempts_are_recorded_side_by_side(admin: AdminPorts) -> None:
-    await record(
+    await requests.record(
         admin,
         requests.node_event(NodePhase.QUEUED),
         requests.task_event(TaskPhase.FAILED, attempt=0),
@@ -118,7 +113,7 @@ async def test_attempts_are_recorded_side_by_side(admin: AdminPorts) -> None:
 
 
 async def test_children_are_listed_below_their_parent(admin: AdminPorts) -> None:
-    await record(
+    await requests.record(
         admin,
         requests.node_event(NodePhase.RUNNING, "n0", is_parent=True),
         requests.node_event(NodePhase.QUEUED, "n0-0-a", parent="n0", spec_node_id="a"),
@@ -137,9 +132,9 @@ async def test_children_are_listed_below_their_parent(admin: AdminPorts) -> None
 
 async def test_a_parent_that_was_never_reported_is_not_invented(admin: AdminPorts) -> None:
     with pytest.raises(NotFound):
-        await record(admin, requests.node_event(NodePhase.QUEUED, "a", parent="ghost"))
+        await requests.record(admin, requests.node_event(NodePhase.QUEUED, "a", parent="ghost"))
     with pytest.raises(NotFound):
-        await record(admin, requests.task_event(TaskPhase.QUEUED, "ghost"))
+        await requests.record(admin, requests.task_event(TaskPhase.QUEUED, "ghost"))
 
 
 async def test_an_rpc_is_told_what_the_queue_swallows(admin: AdminPorts) -> None:
@@ -154,11 +149,11 @@ async def test_an_rpc_is_told_what_the_queue_swallows(admin: AdminPorts) -> None
 
 
 async def test_while_an_execution_is_aborted_its_nodes_still_report(admin: AdminPorts) -> None:
-    await record(admin, *RUN[:5])
+    await requests.record(admin, *RUN[:5])
     await executions.terminate(
         admin, execution_pb2.ExecutionTerminateRequest(id=requests.execution_id(), cause="enough")
     )
-    refused = await record(
+    refused = await requests.record(
         admin,
         requests.workflow_event(ExecutionPhase.SUCCEEDING, 6),
         requests.task_event(TaskPhase.ABORTED, second=7),
@@ -310,7 +305,7 @@ async def test_data_is_read_from_where_the_events_say(admin: AdminPorts) -> None
     values = literals_pb2.LiteralMap()
     values.literals["o0"].scalar.primitive.integer = 3
     await admin.blobs.put(uri, values.SerializeToString())
-    await record(admin, *RUN[:-1], requests.workflow_event(ExecutionPhase.SUCCEEDED, 7, output_uri=uri))
+    await requests.record(admin, *RUN[:-1], requests.workflow_event(ExecutionPhase.SUCCEEDED, 7, output_uri=uri))
     data = await execution_data.of_execution(
         admin, execution_data.execution_pb2.WorkflowExecutionGetDataRequest(id=requests.execution_id())
     )
@@ -321,7 +316,7 @@ async def test_data_is_read_from_where_the_events_say(admin: AdminPorts) -> None
 
 async def test_what_an_engine_left_open_ends_with_its_execution(admin: AdminPorts) -> None:
     """It tells no more than the execution's end when its own record makes no sense any more."""
-    await record(
+    await requests.record(
         admin,
         requests.workflow_event(ExecutionPhase.RUNNING, second=1),
         requests.node_event(NodePhase.SUCCEEDED, node="n1", second=1),
@@ -330,7 +325,7 @@ async def test_what_an_engine_left_open_ends_with_its_execution(admin: AdminPort
         requests.task_event(TaskPhase.RUNNING, attempt=1, second=4),
     )
     error = core_pb2.ExecutionError(code="Broken", message="it makes no sense", kind="SYSTEM")
-    await record(admin, requests.workflow_event(ExecutionPhase.FAILED, second=10, error=error))
+    await requests.record(admin, requests.workflow_event(ExecutionPhase.FAILED, second=10, error=error))
     _, listed, attempts = cast("Any", await picture(admin))
     assert {node.id.node_id: node.closure.phase for node in listed.node_executions} == {
         "n0": NodePhase.ABORTED,

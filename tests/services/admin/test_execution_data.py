@@ -1,7 +1,7 @@
 """Inputs and outputs of executions, nodes and attempts, as replies carry them."""
 
 import pytest
-from sailplane_admin import events, execution_data, executions
+from sailplane_admin import execution_data, executions
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import NotFound
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
@@ -35,13 +35,13 @@ async def admin(ports: AdminPorts) -> AdminPorts:
 
 async def finish(ports: AdminPorts, output_uri: str) -> None:
     """Everything succeeds, with outputs at `output_uri`."""
-    done = requests.batch(
+    await requests.record(
+        ports,
         requests.node_event(NodePhase.RUNNING, input_uri=output_uri),
         requests.task_event(TaskPhase.SUCCEEDED, output_uri=output_uri),
         requests.node_event(NodePhase.SUCCEEDED, output_uri=output_uri),
         requests.workflow_event(ExecutionPhase.SUCCEEDED, output_uri=output_uri),
     )
-    await ports.store.write(lambda transaction: events.fold(transaction, requests.KEY, done.events))
 
 
 async def put(ports: AdminPorts, data: bytes) -> str:

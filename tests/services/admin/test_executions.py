@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sailplane_admin import events, execution_orders, executions, projects, tables
+from sailplane_admin import execution_orders, executions, projects, tables
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import (
     AlreadyExists,
@@ -150,8 +150,7 @@ async def test_terminating_says_so_at_once_and_orders_the_end_once(admin: AdminP
 
 async def test_terminating_what_has_ended_is_refused(admin: AdminPorts) -> None:
     await executions.create(admin, requests.create())
-    done = requests.batch(requests.workflow_event(ExecutionPhase.SUCCEEDED))
-    await admin.store.write(lambda transaction: events.fold(transaction, requests.KEY, done.events))
+    await requests.record(admin, requests.workflow_event(ExecutionPhase.SUCCEEDED))
     with pytest.raises(AlreadyTerminal):
         await executions.terminate(admin, execution_pb2.ExecutionTerminateRequest(id=requests.execution_id()))
 
@@ -192,8 +191,7 @@ async def test_relaunching_takes_the_inputs_its_caller_gave(admin: AdminPorts) -
 @pytest.mark.parametrize("phase", [ExecutionPhase.RUNNING, ExecutionPhase.FAILED, ExecutionPhase.SUCCEEDED])
 async def test_recovering_names_the_execution_to_take_over(admin: AdminPorts, phase: ExecutionPhase) -> None:
     await executions.create(admin, requests.create(a=5))
-    reached = requests.batch(requests.workflow_event(phase))
-    await admin.store.write(lambda transaction: events.fold(transaction, requests.KEY, reached.events))
+    await requests.record(admin, requests.workflow_event(phase))
     await executions.recover(admin, execution_pb2.ExecutionRecoverRequest(id=requests.execution_id(), name="again"))
     found = await executions.get(admin, requests.get("again"))
     assert found.spec.metadata.mode == execution_pb2.ExecutionMetadata.RECOVERED
@@ -260,8 +258,7 @@ async def test_a_state_that_is_none_is_refused(admin: AdminPorts) -> None:
 async def test_lists_show_the_beginning_of_errors_and_no_inputs(admin: AdminPorts) -> None:
     await executions.create(admin, requests.create())
     error = execution_error_pb2.ExecutionError(code="Boom", message="ä" * 80)
-    failed = requests.batch(requests.workflow_event(ExecutionPhase.FAILED, error=error))
-    await admin.store.write(lambda transaction: events.fold(transaction, requests.KEY, failed.events))
+    await requests.record(admin, requests.workflow_event(ExecutionPhase.FAILED, error=error))
     [listed] = (await executions.list_executions(admin, listing())).executions
     assert listed.closure.error.message == "ä" * 50
     assert not listed.closure.HasField("computed_inputs")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sailplane_admin import events, executions, task_executions
+from sailplane_admin import executions, task_executions
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.phases import ExecutionPhase, NodePhase, TaskPhase
 from sailplane_protos.admin import task_execution_pb2
@@ -25,13 +25,8 @@ async def admin(ports: AdminPorts) -> AdminPorts:
     """With the execution `x`, whose node `n0` is about to run a map."""
     await requests.register(ports)
     await executions.create(ports, requests.create())
-    await record(ports, requests.node_event(NodePhase.QUEUED, is_array=True))
+    await requests.record(ports, requests.node_event(NodePhase.QUEUED, is_array=True))
     return ports
-
-
-async def record(ports: AdminPorts, *reported: requests.Reported) -> list[Exception]:
-    made = requests.batch(*reported)
-    return list(await ports.store.write(lambda tx: events.fold(tx, requests.KEY, made.events)))
 
 
 def told(
@@ -70,8 +65,8 @@ def brief(resources: Iterable[Resource]) -> list[tuple[int, int, int, str]]:
 async def test_elements_are_merged_by_index_and_attempt(admin: AdminPorts) -> None:
     first = [element(1, TaskPhase.QUEUED, external_id="one"), element(0, TaskPhase.FAILED)]
     second = [element(0, TaskPhase.RUNNING, attempt=1), element(1, TaskPhase.RUNNING)]
-    assert await record(admin, told(0, first)) == []
-    assert await record(admin, told(1, second)) == []
+    assert await requests.record(admin, told(0, first)) == []
+    assert await requests.record(admin, told(1, second)) == []
     wanted = [
         (0, 0, TaskPhase.FAILED, ""),
         (0, 1, TaskPhase.RUNNING, ""),
@@ -87,19 +82,19 @@ async def test_one_batch_gives_what_many_give(admin: AdminPorts) -> None:
         told(1, [element(0, TaskPhase.RUNNING), element(1, TaskPhase.RUNNING)]),
         told(2, [element(1, TaskPhase.SUCCEEDED)]),
     ]
-    await record(admin, *batches)
+    await requests.record(admin, *batches)
     assert brief(await shown(admin)) == [(0, 0, TaskPhase.RUNNING, "zero"), (1, 0, TaskPhase.SUCCEEDED, "")]
 
 
 async def test_what_is_late_or_repeated_tells_nothing(admin: AdminPorts) -> None:
-    await record(admin, told(0, [element(0, TaskPhase.QUEUED)]), told(1, [element(0, TaskPhase.RUNNING)]))
-    assert len(await record(admin, told(0, [element(0, TaskPhase.QUEUED), element(1, TaskPhase.QUEUED)]))) == 1
+    await requests.record(admin, told(0, [element(0, TaskPhase.QUEUED)]), told(1, [element(0, TaskPhase.RUNNING)]))
+    assert len(await requests.record(admin, told(0, [element(0, TaskPhase.QUEUED), element(1, TaskPhase.QUEUED)]))) == 1
     assert brief(await shown(admin)) == [(0, 0, TaskPhase.RUNNING, "")]
 
 
 async def test_attempts_have_elements_of_their_own(admin: AdminPorts) -> None:
-    await record(admin, told(0, [element(0, TaskPhase.FAILED)], TaskPhase.FAILED))
-    await record(admin, told(0, [element(0, TaskPhase.RUNNING)], attempt=1))
+    await requests.record(admin, told(0, [element(0, TaskPhase.FAILED)], TaskPhase.FAILED))
+    await requests.record(admin, told(0, [element(0, TaskPhase.RUNNING)], attempt=1))
     assert brief(await shown(admin)) == [(0, 0, TaskPhase.FAILED, "")]
     assert brief(await shown(admin, attempt=1)) == [(0, 0, TaskPhase.RUNNING, "")]
 
@@ -107,7 +102,7 @@ async def test_attempts_have_elements_of_their_own(admin: AdminPorts) -> None:
 async def test_a_reply_shows_the_first_and_a_list_shares_between_its_attempts(admin: AdminPorts) -> None:
     limited = replace(admin, settings=replace(admin.settings, external_resources_max=4))
     elements = [element(index, TaskPhase.SUCCEEDED) for index in reversed(range(6))]
-    await record(admin, told(0, elements), told(0, elements, attempt=1))
+    await requests.record(admin, told(0, elements), told(0, elements, attempt=1))
     assert [one.index for one in await shown(limited)] == [0, 1, 2, 3]
     assert [[one.index for one in resources] for resources in await listed(limited)] == [[0, 1], [0, 1]]
     assert len(await shown(admin)) == 6
@@ -115,7 +110,9 @@ async def test_a_reply_shows_the_first_and_a_list_shares_between_its_attempts(ad
 
 async def test_a_reply_is_not_larger_than_clients_take(admin: AdminPorts) -> None:
     limited = replace(admin, settings=replace(admin.settings, external_resources_bytes_max=1000))
-    await record(admin, told(0, [element(index, TaskPhase.RUNNING, external_id="x" * 400) for index in range(9)]))
+    await requests.record(
+        admin, told(0, [element(index, TaskPhase.RUNNING, external_id="x" * 400) for index in range(9)])
+    )
     assert [one.index for one in await shown(limited)] == [0, 1, 2]
 
 
@@ -146,7 +143,7 @@ async def test_what_an_event_writes_does_not_grow_with_the_map(admin: AdminPorts
     for version, (phase, first) in enumerate(batches):
         elements = [element(index, phase, external_id=f"x-n0-n{index}-0") for index in range(first, first + 500)]
         with bytes_written() as sizes:
-            assert await record(admin, told(version, elements)) == []
+            assert await requests.record(admin, told(version, elements)) == []
         per_event.append(sum(sizes))
     assert min(per_event) > 500 * 15
     assert max(per_event) < 500 * 25
@@ -155,7 +152,7 @@ async def test_what_an_event_writes_does_not_grow_with_the_map(admin: AdminPorts
 
 async def test_telling_of_one_element_does_not_look_at_the_others(admin: AdminPorts) -> None:
     """What SQLite says of the query that finds the recorded elements: it goes by the element too, not only the map."""
-    await record(admin, told(0, [element(0, TaskPhase.QUEUED)]))
+    await requests.record(admin, told(0, [element(0, TaskPhase.QUEUED)]))
     asked: list[tuple[str, Any]] = []
 
     def note(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
@@ -163,7 +160,7 @@ async def test_telling_of_one_element_does_not_look_at_the_others(admin: AdminPo
             asked.append((statement, parameters))
 
     sql_events.listen(Engine, "before_cursor_execute", note)
-    await record(admin, told(1, [element(0, TaskPhase.RUNNING)]))
+    await requests.record(admin, told(1, [element(0, TaskPhase.RUNNING)]))
     sql_events.remove(Engine, "before_cursor_execute", note)
     [(statement, parameters)] = asked
     plan = await admin.store.read(
@@ -175,7 +172,7 @@ async def test_telling_of_one_element_does_not_look_at_the_others(admin: AdminPo
 async def test_elements_that_were_left_open_end_with_their_execution(admin: AdminPorts) -> None:
     """The engine tells no more of them when its own record makes no sense any more."""
     elements = [element(0, TaskPhase.SUCCEEDED), element(1, TaskPhase.RUNNING), element(2, TaskPhase.QUEUED)]
-    assert await record(admin, requests.workflow_event(ExecutionPhase.RUNNING), told(0, elements)) == []
-    assert await record(admin, requests.workflow_event(ExecutionPhase.ABORTED)) == []
+    assert await requests.record(admin, requests.workflow_event(ExecutionPhase.RUNNING), told(0, elements)) == []
+    assert await requests.record(admin, requests.workflow_event(ExecutionPhase.ABORTED)) == []
     phases = [TaskPhase(one.phase) for one in await shown(admin)]
     assert phases == [TaskPhase.SUCCEEDED, TaskPhase.ABORTED, TaskPhase.ABORTED]

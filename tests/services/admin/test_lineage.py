@@ -1,7 +1,7 @@
 """Executions that another one's node has started: the parent is told of the end, and leaves no live child."""
 
 import pytest
-from sailplane_admin import events, execution_orders, executions
+from sailplane_admin import execution_orders, executions
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import AlreadyTerminal, InvalidRequest
 from sailplane_core.ids import ExecutionId
@@ -37,8 +37,7 @@ def key(name: str) -> ExecutionId:
 
 
 async def record(ports: AdminPorts, name: str, *reported: requests.Reported) -> None:
-    made = requests.batch(*reported)
-    await ports.store.write(lambda transaction: events.fold(transaction, key(name), made.events))
+    await requests.record(ports, *reported, id=key(name))
 
 
 async def sent(ports: AdminPorts, kind: str) -> list[tuple[str, queue_pb2.ExecutionCommand]]:

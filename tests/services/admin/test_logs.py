@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sailplane_admin import events, executions
+from sailplane_admin import executions
 from sailplane_admin.logs import CHUNK_BYTES_MAX, Logs
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import InvalidRequest, LimitReached, NotFound, Unavailable
@@ -54,13 +54,8 @@ async def admin(ports: AdminPorts, live: Live) -> AdminPorts:
     await executions.create(ports, requests.create())
     running = requests.task_event(TaskPhase.RUNNING, second=2)
     running.metadata.external_resources.add(index=3, retry_attempt=1, external_id="whatever", phase=TaskPhase.RUNNING)
-    await record(ports, requests.node_event(NodePhase.RUNNING, second=1), running)
+    await requests.record(ports, requests.node_event(NodePhase.RUNNING, second=1), running)
     return replace(ports, logs=live)
-
-
-async def record(ports: AdminPorts, *reported: requests.Reported) -> None:
-    made = requests.batch(*reported)
-    assert await ports.store.write(lambda tx: events.fold(tx, requests.KEY, made.events)) == []
 
 
 async def keep(ports: AdminPorts, pod: str, data: bytes) -> None:
@@ -153,7 +148,7 @@ async def test_who_follows_waits_for_an_attempt_that_nobody_has_told_of_while_it
             while not clock.sleepers:
                 await asyncio.sleep(0)
             assert not reading.done()
-            await record(admin, news)
+            await requests.record(admin, news)
             clock.advance(admin.settings.watch_look_every_s)
             return await reading
 
@@ -163,7 +158,7 @@ async def test_who_follows_waits_for_an_attempt_that_nobody_has_told_of_while_it
 
 
 async def test_of_an_attempt_that_is_over_nobody_waits_for_a_log(admin: AdminPorts) -> None:
-    await record(admin, requests.task_event(TaskPhase.SUCCEEDED, second=3))
+    await requests.record(admin, requests.task_event(TaskPhase.SUCCEEDED, second=3))
     with pytest.raises(NotFound, match="has written nothing"):
         await asyncio.wait_for(read(admin, asked(follow=True)), 5)
 

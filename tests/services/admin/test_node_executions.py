@@ -1,7 +1,7 @@
 """Reading and listing nodes and attempts."""
 
 import pytest
-from sailplane_admin import events, execution_data, executions, node_executions, task_executions
+from sailplane_admin import execution_data, executions, node_executions, task_executions
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import InvalidRequest, NotFound
 from sailplane_core.phases import NodePhase, TaskPhase
@@ -18,7 +18,7 @@ async def admin(ports: AdminPorts) -> AdminPorts:
     await requests.register(ports)
     await executions.create(ports, requests.create())
     await executions.create(ports, requests.create("y"))
-    await record(
+    await requests.record(
         ports,
         requests.node_event(NodePhase.QUEUED, "start-node", second=0, spec_node_id="start-node"),
         requests.node_event(NodePhase.RUNNING, "n0", second=1),
@@ -27,11 +27,6 @@ async def admin(ports: AdminPorts) -> AdminPorts:
         requests.task_event(TaskPhase.RUNNING, attempt=1, second=4),
     )
     return ports
-
-
-async def record(ports: AdminPorts, *reported: requests.Reported) -> None:
-    made = requests.batch(*reported)
-    await ports.store.write(lambda transaction: events.fold(transaction, requests.KEY, made.events))
 
 
 def nodes(name: str = "x", limit: int = 10, **more: object) -> node_execution_pb2.NodeExecutionListRequest:
@@ -130,13 +125,13 @@ async def test_a_dynamic_node_shows_the_workflow_that_it_has_generated(admin: Ad
     generated = event.task_node_metadata.dynamic_workflow
     generated.id.CopyFrom(registry.workflow_id("generated"))
     generated.compiled_workflow.primary.template.id.CopyFrom(generated.id)
-    await record(admin, event, requests.node_event(NodePhase.SUCCEEDED, "n0", second=6))
+    await requests.record(admin, event, requests.node_event(NodePhase.SUCCEEDED, "n0", second=6))
     assert (await node_executions.get_generated(admin, request)).compiled_workflow == generated.compiled_workflow
     data = await execution_data.of_node(admin, node_execution_pb2.NodeExecutionGetDataRequest(id=requests.node_id()))
     assert data.dynamic_workflow.id == generated.id
 
 
 async def test_a_node_that_only_says_to_be_dynamic_has_generated_nothing(admin: AdminPorts) -> None:
-    await record(admin, requests.node_event(NodePhase.DYNAMIC_RUNNING, "n0", second=5, is_dynamic=True))
+    await requests.record(admin, requests.node_event(NodePhase.DYNAMIC_RUNNING, "n0", second=5, is_dynamic=True))
     data = await execution_data.of_node(admin, node_execution_pb2.NodeExecutionGetDataRequest(id=requests.node_id()))
     assert not data.HasField("dynamic_workflow")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sailplane_admin import events, executions, node_executions
+from sailplane_admin import executions, node_executions
 from sailplane_admin.ports import AdminPorts
 from sailplane_core.errors import AlreadyTerminal
 from sailplane_core.phases import NodePhase
@@ -21,11 +21,6 @@ async def admin(ports: AdminPorts) -> AdminPorts:
     await requests.register(ports)
     await executions.create(ports, requests.create())
     return ports
-
-
-async def record(ports: AdminPorts, *reported: requests.Reported) -> list[Exception]:
-    made = requests.batch(*reported)
-    return list(await ports.store.write(lambda tx: events.fold(tx, requests.KEY, made.events)))
 
 
 async def node(ports: AdminPorts, id: str = "n0") -> node_execution_pb2.NodeExecution:
@@ -60,7 +55,7 @@ async def test_nodes_lie_in_nodes_to_any_depth(admin: AdminPorts, together: bool
         requests.node_event(NodePhase.SUCCEEDED, "n0-0-a", parent="n0"),
     ]
     for batch in [reported] if together else [[event] for event in reported]:
-        assert await record(admin, *batch) == []
+        assert await requests.record(admin, *batch) == []
     assert await below(admin) == ["n0", "n1"]
     assert await below(admin, "n0") == ["n0-0-a", "n0-0-c"]
     assert await below(admin, "n0-0-a") == ["n0-0-a-1-b"]
@@ -71,7 +66,7 @@ async def test_nodes_lie_in_nodes_to_any_depth(admin: AdminPorts, together: bool
 
 
 async def test_what_the_cache_had_to_do_with_it(admin: AdminPorts) -> None:
-    await record(
+    await requests.record(
         admin,
         requests.node_event(NodePhase.QUEUED),
         cached(NodePhase.RUNNING, 1, catalog_pb2.CACHE_MISS),
@@ -88,7 +83,7 @@ async def test_a_hit_needs_no_attempt(admin: AdminPorts) -> None:
     hit.task_node_metadata.catalog_key.source_task_execution.node_execution_id.CopyFrom(requests.node_id("n0", "old"))
     hit.task_node_metadata.reservation_status = catalog_pb2.CatalogReservation.RESERVATION_RELEASED
     hit.output_uri = "outputs"
-    assert await record(admin, requests.node_event(NodePhase.QUEUED), hit) == []
+    assert await requests.record(admin, requests.node_event(NodePhase.QUEUED), hit) == []
     closure = (await node(admin)).closure
     assert (closure.phase, closure.output_uri) == (NodePhase.SUCCEEDED, "outputs")
     assert closure.task_node_metadata.catalog_key == hit.task_node_metadata.catalog_key
@@ -101,10 +96,12 @@ async def test_a_dynamic_node_becomes_a_parent_when_it_unfolds(admin: AdminPorts
     generated.compiled_workflow.primary.template.id.CopyFrom(generated.id)
     generated.dynamic_job_spec_uri = "futures.pb"
     unfolded.task_node_metadata.cache_status = catalog_pb2.CACHE_MISS
-    await record(admin, requests.node_event(NodePhase.QUEUED), requests.node_event(NodePhase.RUNNING, second=1))
+    await requests.record(
+        admin, requests.node_event(NodePhase.QUEUED), requests.node_event(NodePhase.RUNNING, second=1)
+    )
     assert not (await node(admin)).metadata.is_parent_node
     inside = requests.node_event(NodePhase.QUEUED, "n0-0-dn0", second=2, parent="n0")
-    assert await record(admin, unfolded, inside, requests.node_event(NodePhase.SUCCEEDED, second=3)) == []
+    assert await requests.record(admin, unfolded, inside, requests.node_event(NodePhase.SUCCEEDED, second=3)) == []
     found = await node(admin)
     assert (found.metadata.is_dynamic, found.metadata.is_parent_node) == (True, True)
     assert found.closure.dynamic_job_spec_uri == "futures.pb"
@@ -118,21 +115,21 @@ async def test_a_launch_plan_node_names_its_execution(admin: AdminPorts) -> None
     running = requests.node_event(NodePhase.RUNNING, second=1)
     running.workflow_node_metadata.execution_id.CopyFrom(requests.execution_id("child"))
     done = requests.node_event(NodePhase.SUCCEEDED, second=2)
-    assert await record(admin, requests.node_event(NodePhase.QUEUED), running, done) == []
+    assert await requests.record(admin, requests.node_event(NodePhase.QUEUED), running, done) == []
     assert (await node(admin)).closure.workflow_node_metadata.executionId == requests.execution_id("child")
 
 
 async def test_a_recovered_node_has_outputs_and_ends_at_once(admin: AdminPorts) -> None:
     recovered = requests.node_event(NodePhase.RECOVERED, second=1, input_uri="in", output_uri="out")
-    assert await record(admin, recovered) == []
+    assert await requests.record(admin, recovered) == []
     found = await node(admin)
     assert (found.closure.phase, found.input_uri, found.closure.output_uri) == (NodePhase.RECOVERED, "in", "out")
-    [refusal] = await record(admin, requests.node_event(NodePhase.RUNNING, second=2))
+    [refusal] = await requests.record(admin, requests.node_event(NodePhase.RUNNING, second=2))
     assert isinstance(refusal, AlreadyTerminal)
     assert await below(admin, filters="eq(phase,RECOVERED)") == ["n0"]
 
 
 async def test_what_was_not_taken_is_shown_as_skipped(admin: AdminPorts) -> None:
     branch = requests.node_event(NodePhase.RUNNING, "n0", is_parent=True)
-    assert await record(admin, branch, requests.node_event(NodePhase.SKIPPED, "n0-0-b", parent="n0")) == []
+    assert await requests.record(admin, branch, requests.node_event(NodePhase.SKIPPED, "n0-0-b", parent="n0")) == []
     assert (await node(admin, "n0-0-b")).closure.phase == NodePhase.SKIPPED

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sailplane_admin import events, executions, projects
+from sailplane_admin import executions, projects
 from sailplane_admin.ports import AdminPorts
 from sailplane_admin.tables import metadata
 from sailplane_admin.watching import Watching
@@ -52,8 +52,7 @@ async def admin(ports: AdminPorts) -> AdminPorts:
 
 
 async def record(ports: AdminPorts, *reported: requests.Reported, rings: bool = True) -> None:
-    made = requests.batch(*reported)
-    assert await ports.store.write(lambda tx: events.fold(tx, requests.KEY, made.events)) == []
+    assert await requests.record(ports, *reported) == []
     if rings:
         ports.changes.publish([requests.KEY])
 

@@ -1,6 +1,6 @@
 """Admin's own tables. Times are microseconds since the epoch, UTC; messages are serialized as they are served."""
 
-from sailplane_runtime.store.times import duration_of, duration_us, time_us, timestamp_of
+from sailplane_runtime.store.times import duration_of, duration_us, time_of, time_us, timestamp_of
 
 from .base import metadata
 from .catalog import cache_entries, catalog_artifacts, catalog_datasets, catalog_reservations, catalog_tags
@@ -17,6 +17,7 @@ from .executions import (
 )
 from .governance import audit_events, execution_deletions, quotas, retention_policies
 from .installation import installation_keys
+from .notifications import notification_deliveries
 from .registry import (
     attributes,
     description_entities,
@@ -50,12 +51,14 @@ __all__ = [
     "metadata",
     "named_entities",
     "node_executions",
+    "notification_deliveries",
     "projects",
     "quotas",
     "retention_policies",
     "signals",
     "task_executions",
     "tasks",
+    "time_of",
     "time_us",
     "timestamp_of",
     "workflows",
