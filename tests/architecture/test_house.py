@@ -11,7 +11,14 @@ ROOT = Path(__file__).parents[2]
 CONFORMANCE = ROOT / "tests" / "conformance"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-SUITES = {"PodLauncher": "pods", "BlobStore": "blobs", "Clock": "clock", "Queue": "queue", "Store": "store"}
+SUITES = {
+    "PodLauncher": "pods",
+    "BlobStore": "blobs",
+    "Clock": "clock",
+    "Notifier": "notifier",
+    "Queue": "queue",
+    "Store": "store",
+}
 """The conformance suite of each port."""
 
 

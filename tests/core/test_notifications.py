@@ -8,6 +8,7 @@ from sailplane_core.ids import ExecutionId
 from sailplane_core.notifications import Kind, Owed
 from sailplane_protos.admin import common_pb2
 from sailplane_protos.core import execution_pb2
+from sailplane_protos.notification import channel_pb2
 
 Phase = execution_pb2.WorkflowExecution
 MAIL = "a@x.org"
@@ -22,7 +23,7 @@ SLACK = common_pb2.Notification(
     phases=[Phase.ABORTED], slack=common_pb2.SlackNotification(recipients_email=["s@x.org"])
 )
 CHANNEL = common_pb2.Notification(
-    phases=[Phase.FAILED], channel=common_pb2.ChannelNotification(names=["oncall", "audit"], template="page")
+    phases=[Phase.FAILED], channel=channel_pb2.ChannelNotification(names=["oncall", "audit"], template="page")
 )
 LISTED = [EMAIL, PAGE, SLACK, CHANNEL]
 MAILED = (Owed(0, Kind.EMAIL, MAIL, "short"), Owed(0, Kind.EMAIL, "b@x.org", "short"))
@@ -75,7 +76,7 @@ def test_all_mail_goes_one_way_and_every_channel_its_own() -> None:
 
 
 def channel(*names: str) -> common_pb2.Notification:
-    return common_pb2.Notification(phases=[Phase.FAILED], channel=common_pb2.ChannelNotification(names=names))
+    return common_pb2.Notification(phases=[Phase.FAILED], channel=channel_pb2.ChannelNotification(names=names))
 
 
 @pytest.mark.parametrize(

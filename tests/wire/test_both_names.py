@@ -33,6 +33,7 @@ OURS_ALONE = {
     "sailplane.governance.AuditService",
     "sailplane.governance.QuotaService",
     "sailplane.governance.RetentionService",
+    "sailplane.notification.NotificationService",
     "sailplane.propeller.PropellerService",
     "sailplane.scheduler.BackfillService",
     "sailplane.scheduler.SchedulerService",

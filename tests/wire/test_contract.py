@@ -4,9 +4,9 @@ Both are read from the descriptors of their generated Python. Flyte's names are 
 to `sailplane.core.Literal`, `datacatalog.Tag` to `sailplane.datacatalog.Tag`), every file is spelled out as facts, one
 per thing that a client can notice, and the two lists of facts are equal. Nothing is skipped.
 
-Four packages are ours alone: `sailplane.governance`, `.propeller`, `.scheduler` and `.watch`. In the others, a
-field or enum value that Flyte does not have must be numbered from 1000 up; Flyte has none there, so that a stock client
-never sees it unless its user asks for it by number.
+Five packages are ours alone: `sailplane.governance`, `.notification`, `.propeller`, `.scheduler` and `.watch`. In the
+others, a field or enum value that Flyte does not have must be numbered from 1000 up; Flyte has none there, so that a
+stock client never sees it unless its user asks for it by number.
 
 What is compared: files and packages; messages; fields with number, type, cardinality, oneof, JSON name, presence,
 packing and deprecation; enums with their values and aliases; reserved numbers; services and methods with types,
@@ -42,7 +42,13 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 
-OURS_ALONE = ("sailplane.governance", "sailplane.propeller", "sailplane.scheduler", "sailplane.watch")
+OURS_ALONE = (
+    "sailplane.governance",
+    "sailplane.notification",
+    "sailplane.propeller",
+    "sailplane.scheduler",
+    "sailplane.watch",
+)
 FIRST_EXTENSION = 1000
 HTTP: Any = annotations_pb2.http
 

@@ -27,11 +27,11 @@ from .tables.notifications import GIVEN_UP, PENDING
 
 _DELIVERIES = tables.notification_deliveries.c
 _INSERT = insert(tables.notification_deliveries)
-_GET = select(tables.notification_deliveries).where(_DELIVERIES.delivery_id == bindparam("id"))
+_GET = select(tables.notification_deliveries).where(_DELIVERIES.delivery_id == bindparam("of_id"))
 _RETRY = (
     update(tables.notification_deliveries)
-    .where(_DELIVERIES.delivery_id == bindparam("id"))
-    .values({name: bindparam(name) for name in ("state", "tried_since_us", "next_try_at_us")})
+    .where(_DELIVERIES.delivery_id == bindparam("of_id"))
+    .values({name: bindparam(f"new_{name}") for name in ("state", "tried_since_us", "next_try_at_us")})
 )
 _OF_STATE = {pb.DELIVERY_STATE_PENDING: text(PENDING), pb.DELIVERY_STATE_GIVEN_UP: text(GIVEN_UP)}
 """Those that there are few of, in the words of their indexes."""
@@ -137,16 +137,16 @@ async def retry(ports: AdminPorts, request: pb.RetryDeliveryRequest) -> pb.Retry
     now_us = tables.time_us(ports.clock.now())
 
     def change(transaction: Transaction) -> pb.NotificationDelivery:
-        row = transaction.connection.execute(_GET.with_for_update(), {"id": request.id}).one_or_none()
+        row = transaction.connection.execute(_GET.with_for_update(), {"of_id": request.id}).one_or_none()
         if row is None:
             raise NotFound("notification delivery", request.id)
         if row.state == state_name(pb.DELIVERY_STATE_DELIVERED):
             raise Refused(f"notification delivery {request.id} was delivered")
         state = state_name(pb.DELIVERY_STATE_PENDING)
         since_us = row.tried_since_us if row.state == state else now_us
-        times = {"tried_since_us": since_us, "next_try_at_us": max(now_us, row.leased_until_us)}
-        transaction.connection.execute(_RETRY, {"id": request.id, "state": state, **times})
-        return _delivery(transaction.connection.execute(_GET, {"id": request.id}).one())
+        times = {"new_tried_since_us": since_us, "new_next_try_at_us": max(now_us, row.leased_until_us)}
+        transaction.connection.execute(_RETRY, {"of_id": request.id, "new_state": state, **times})
+        return _delivery(transaction.connection.execute(_GET, {"of_id": request.id}).one())
 
     delivery = await ports.store.write(change)
     ports.deliveries_owed.set()

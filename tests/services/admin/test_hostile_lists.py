@@ -16,6 +16,7 @@ from sailplane_admin import (
     launch_plans,
     named_entities,
     node_executions,
+    notifications,
     projects,
     quotas,
     retention,
@@ -42,6 +43,7 @@ from sailplane_protos.admin import (
 )
 from sailplane_protos.datacatalog import datacatalog_pb2
 from sailplane_protos.governance import audit_pb2, quotas_pb2, retention_pb2
+from sailplane_protos.notification import service_pb2 as notification_pb2
 from sailplane_runtime.store.sql import SqlStore
 from sqlalchemy import Engine, event
 
@@ -138,6 +140,12 @@ ENDPOINTS: dict[str, Endpoint] = {
         retention.list_policies,
         lambda: retention_pb2.ListRetentionPoliciesRequest(limit=3),
         ("project",),
+        None,
+    ),
+    "ListDeliveries": (
+        notifications.list_deliveries,
+        lambda: notification_pb2.ListDeliveriesRequest(limit=3),
+        ("project", "domain", "execution"),
         None,
     ),
     "ListDatasets": (

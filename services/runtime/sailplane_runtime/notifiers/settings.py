@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from sailplane_core.errors import InvalidRequest
@@ -101,15 +101,21 @@ class Configured:
 
 def mailbox(text: str) -> "Address | None":
     """The mail address that a text is, with or without a name before it; None if it is none."""
-    from email.headerregistry import Address  # with all of the standard library's parser of mails, which takes long
-    from email.utils import parseaddr
+    # here, because the standard library's parser of mails takes long to load
+    from email.errors import MessageError, NonASCIILocalPartDefect
+    from email.headerregistry import HeaderRegistry
 
-    name, address = parseaddr(text)
-    try:
-        parsed = Address(display_name=name, addr_spec=address)
-    except (ValueError, IndexError):  # IndexError: CPython's parser stumbles over some texts
+    if not text.isprintable():
         return None
-    return parsed if parsed.username and parsed.domain else None
+    try:
+        header = cast("Any", HeaderRegistry()("To", text))
+        found = cast("tuple[Address, ...]", header.addresses)
+        defects = [one for one in header.defects if not isinstance(one, NonASCIILocalPartDefect)]
+    except (MessageError, ValueError, IndexError):  # IndexError: CPython's parser stumbles over some texts
+        return None
+    if len(found) != 1 or defects or not (found[0].username and found[0].domain):
+        return None
+    return found[0]
 
 
 def read_file(path: str) -> Configured:
