@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -25,13 +26,14 @@ class Taken:
 
 
 class MailHandler:
-    """Takes mails, or answers `refusal` to the recipient."""
+    """Takes mails, or answers `refusal` to the recipient. `loses_answer` says after which mails it hangs up."""
 
     def __init__(self) -> None:
         self.taken: list[Taken] = []
         self.refusal = ""
         self.logins = 0
         self.hangs = False
+        self.loses_answer: Callable[[Taken], bool] = lambda mail: False
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -48,6 +50,8 @@ class MailHandler:
         """Keep the mail."""
         message = message_from_bytes(cast("bytes", envelope.content), policy=policy.default)
         self.taken.append(Taken(list(envelope.rcpt_tos), cast("EmailMessage", message)))
+        if self.loses_answer(self.taken[-1]):
+            server.transport.abort()
         return "250 OK"
 
     def log_in(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
@@ -84,6 +88,11 @@ class MailServer:
         self._server = await loop.create_server(self._connected, "127.0.0.1", self.port, ssl=self._context)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None
 
     def _connected(self) -> SMTP:
         with warnings.catch_warnings():

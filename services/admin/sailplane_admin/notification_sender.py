@@ -174,8 +174,8 @@ class Sender:
         try:
             outcome = await self._try(row)
             await self._settle(row, outcome, lease_ends)
-        except Exception:  # a fault of ours: its lease lapses, and it is tried again
-            log.exception("notification_not_settled", delivery=row.delivery_id)
+        except SailplaneError as error:  # the store is away: its lease lapses, and it is sent again
+            log.warning("notification_not_settled", delivery=row.delivery_id, reason=str(error))
         finally:
             del self._under_way[row.id]
             self._of_route[row.route] -= 1
@@ -186,6 +186,9 @@ class Sender:
             await self._ports.notifier.send(_notice(row))
         except NotDelivered as error:
             return self._failed(row, error)
+        except Exception as error:  # a fault of ours must not make it come again for ever
+            log.exception("notification_broken", delivery=row.delivery_id)
+            return self._failed(row, NotDelivered(f"internal error: {type(error).__name__}"))
         return Outcome(pb.DELIVERY_STATE_DELIVERED)
 
     def _failed(self, row: Row[Any], error: NotDelivered) -> Outcome:

@@ -8,6 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import trustme
+from conformance.notifier_servers import MailServer, Taken
 from sailplane_admin import events, executions, notifications
 from sailplane_admin.notification_sender import LEASE_S, LOOK_EVERY_S
 from sailplane_admin.ports import AdminPorts
@@ -16,6 +18,8 @@ from sailplane_core.notifications import NotDelivered, Notice
 from sailplane_protos.admin import event_pb2
 from sailplane_protos.notification import service_pb2 as pb
 from sailplane_runtime.clock import ManualClock
+from sailplane_runtime.notifiers.router import Notifiers
+from sailplane_runtime.notifiers.settings import NotificationSettings
 from services.admin.notified import DELIVERED, FAILED, GIVEN_UP, PENDING, FakeNotifier
 
 from services.admin import execution_requests as requests
@@ -285,6 +289,8 @@ async def test_a_fault_of_ours_stops_no_other_message(admin: AdminPorts, notifie
     await notified.end(admin, "x", notified.mail("bad@x", "a@x", "b@x"))
     async with notified.sending(admin):
         await notified.until(admin, DELIVERED, 2)
+        [waiting] = await notified.until(admin, PENDING, 1)
+    assert (waiting.target, waiting.last_error) == ("bad@x", "internal error: RuntimeError")
 
 
 async def test_the_oldest_are_forgotten_unless_they_are_still_to_be_sent(
@@ -324,9 +330,45 @@ async def test_a_thousand_ends_while_the_mail_server_is_down_for_a_minute(
             await notified.end(admin, f"x{number}", notified.mail("a@x"))
             if number % 17 == 0:
                 clock.advance(1)
-        while len(await notified.deliveries(admin, state=DELIVERED)) < 1000:
+        while await notified.deliveries(admin, state=PENDING, limit=1):
             clock.advance(5)
             await asyncio.sleep(0.01)
+        assert len(await notified.deliveries(admin, state=DELIVERED)) == 1000
     assert len(taken) == 1000
     assert {id for id, count in taken.items() if count > 1} == lost_answers
+    assert set(taken.values()) <= {1, 2}
+
+
+async def test_a_thousand_mails_to_a_real_server_that_is_down_for_a_minute(
+    admin: AdminPorts, clock: ManualClock
+) -> None:
+    """Some answers are lost: the server has taken the mail, and the connection ends."""
+    server = await MailServer("none", trustme.CA()).start()
+    settings = NotificationSettings(
+        smtp_host="127.0.0.1", smtp_port=server.port, smtp_tls="none", sender="sailplane@example.org"
+    )
+    await server.stop()
+    telling = replace(admin, notifier=Notifiers(settings, clock))
+    up_at, lost = clock.now() + timedelta(minutes=1), set[str]()
+
+    def loses_answer(mail: Taken) -> bool:
+        id = str(mail.message["Message-ID"])
+        is_lost = id.startswith("<00") and id not in lost
+        lost.update({id} if is_lost else ())
+        return is_lost
+
+    server.handler.loses_answer = loses_answer
+    async with notified.sending(telling):
+        for number in range(1000):
+            await notified.end(telling, f"x{number}", notified.mail("a@example.org"))
+        while await notified.deliveries(telling, state=PENDING, limit=1):
+            if clock.now() >= up_at and not server.is_up:
+                await server.start()
+            clock.advance(5)
+            await asyncio.sleep(0.05)
+        assert len(await notified.deliveries(telling, state=DELIVERED)) == 1000
+    await server.stop()
+    taken = Counter(str(mail.message["Message-ID"]) for mail in server.handler.taken)
+    assert len(taken) == 1000
+    assert {id for id, count in taken.items() if count > 1} == lost
     assert set(taken.values()) <= {1, 2}

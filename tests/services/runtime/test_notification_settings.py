@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sailplane_core.errors import InvalidRequest
 from sailplane_runtime.clock import ManualClock
 from sailplane_runtime.notifiers.router import Notifiers
@@ -97,6 +99,8 @@ def test_pager_duty_is_where_it_is(tmp_path: Path) -> None:
         ("", None),
         ("a@x.org\r\nBcc: b@x.org", None),
         ("a@x <b@x>", None),
+        ("group: a@x;", None),
+        ("(" * 310 + "a@x", None),
         ("x" * 300, None),
         ("a", None),
         ("a@", None),
@@ -107,3 +111,9 @@ def test_pager_duty_is_where_it_is(tmp_path: Path) -> None:
 def test_a_mail_address_is_one(text: str, address: str | None) -> None:
     found = mailbox(text)
     assert (None if found is None else found.addr_spec) == address
+
+
+@given(st.text(st.sampled_from("ab@.,;:<>()[]\"\\ =?-ä'"), max_size=40))
+def test_no_text_breaks_the_parser_of_addresses(text: str) -> None:
+    found = mailbox(text)
+    assert found is None or (found.username and found.domain)

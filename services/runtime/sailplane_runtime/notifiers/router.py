@@ -1,8 +1,12 @@
-"""The notifier: each message by mail or through its channel. Libraries are loaded with the first message."""
+"""The notifier: each message by mail or through its channel.
+
+Libraries are loaded with the first message, on a thread, so that neither a start nor anybody's request waits for them.
+"""
 
 import asyncio
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
 from sailplane_core import message_templates
 from sailplane_core.message_templates import Template
@@ -27,6 +31,7 @@ class Notifiers:
             read_tls(settings)  # what is wrong with it is to be said now, not with the first mail
         self._mailer: Mailer | None = None
         self._poster: Poster | None = None
+        self._loading = asyncio.Lock()
 
     @property
     def channels(self) -> Mapping[str, str]:
@@ -57,28 +62,30 @@ class Notifiers:
 
     async def _send(self, notice: Notice, template: Template, values: dict[str, str]) -> None:
         if notice.kind is not Kind.CHANNEL:
-            await self._mail().send(notice, template, values)
+            mailer = await self._mail()
+            await mailer.send(notice, template, values)
             return
         channel = self._configured.channels.get(notice.target)
         if channel is None:
             raise NotDelivered(f"there is no channel {notice.target}", is_permanent=True)
-        await self._post().send(notice, channel, template, values)
+        poster = await self._post()
+        await poster.send(notice, channel, template, values)
 
-    def _mail(self) -> "Mailer":
+    async def _mail(self) -> "Mailer":
         if not self.has_mail:
             raise NotDelivered("no mail server is configured (SAILPLANE_NOTIFICATIONS_SMTP_HOST)", is_permanent=True)
-        if self._mailer is None:
-            from .smtp import Mailer
+        async with self._loading:
+            if self._mailer is None:
+                smtp = await asyncio.to_thread(import_module, ".smtp", __package__)
+                self._mailer = await asyncio.to_thread(smtp.Mailer, self._settings, self._password)
+            return cast("Mailer", self._mailer)
 
-            self._mailer = Mailer(self._settings, self._password)
-        return self._mailer
-
-    def _post(self) -> "Poster":
-        if self._poster is None:
-            from .http import Poster
-
-            self._poster = Poster(self._clock, self._settings.send_timeout_s)
-        return self._poster
+    async def _post(self) -> "Poster":
+        async with self._loading:
+            if self._poster is None:
+                http = await asyncio.to_thread(import_module, ".http", __package__)
+                self._poster = http.Poster(self._clock, self._settings.send_timeout_s)
+            return cast("Poster", self._poster)
 
     async def close(self) -> None:
         """Close what connections are kept."""

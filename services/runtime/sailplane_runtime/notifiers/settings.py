@@ -102,20 +102,20 @@ class Configured:
 def mailbox(text: str) -> "Address | None":
     """The mail address that a text is, with or without a name before it; None if it is none."""
     # here, because the standard library's parser of mails takes long to load
-    from email.errors import MessageError, NonASCIILocalPartDefect
+    from email.errors import NonASCIILocalPartDefect
     from email.headerregistry import HeaderRegistry
 
     if not text.isprintable():
         return None
     try:
         header = cast("Any", HeaderRegistry()("To", text))
-        found = cast("tuple[Address, ...]", header.addresses)
-        defects = [one for one in header.defects if not isinstance(one, NonASCIILocalPartDefect)]
-    except (MessageError, ValueError, IndexError):  # IndexError: CPython's parser stumbles over some texts
+    except Exception:  # on texts that are no addresses CPython's parser stumbles in many ways: IndexError, recursion
         return None
-    if len(found) != 1 or defects or not (found[0].username and found[0].domain):
+    found = cast("tuple[Address, ...]", header.addresses)
+    is_sound = all(isinstance(defect, NonASCIILocalPartDefect) for defect in header.defects)
+    if len(found) != 1 or not is_sound or header.groups[0].display_name is not None:
         return None
-    return found[0]
+    return found[0] if found[0].username and found[0].domain else None
 
 
 def read_file(path: str) -> Configured:
