@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from sailplane_core import backoff
-from sailplane_core.errors import SailplaneError, Unavailable
+from sailplane_core.errors import SailplaneError
 from sailplane_core.notifications import Kind, NotDelivered, Notice, route_of
 from sailplane_protos.notification import service_pb2 as pb
 from sailplane_runtime.store.port import Transaction
@@ -85,7 +85,8 @@ class Sender:
         self._ports = ports
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._of_route: Counter[str] = Counter()
-        self._routes: set[str] = set()
+        self._routes: dict[str, None] = {}
+        """In turn: the way that was used last comes last, so that ways that hang do not take all the room for ever."""
         self._look_at = ports.clock.now()
 
     async def run(self) -> None:
@@ -97,7 +98,7 @@ class Sender:
                 try:
                     await self._look()
                     next_at = await self._begin()
-                except Unavailable as error:
+                except SailplaneError as error:  # the store is away or full; what is under way goes on
                     log.warning("notifications_not_read", reason=str(error))
                     next_at = clock.now() + timedelta(seconds=STORE_RETRY_S)
                 await self._wait(min(next_at or self._look_at, self._look_at))
@@ -113,8 +114,10 @@ class Sender:
         if now < self._look_at:
             return
         found = await self._ports.store.read(lambda connection: connection.execute(_ROUTES).scalars().all())
-        self._routes = {route_of(Kind.EMAIL, "")} | set(found)
-        self._routes |= {route_of(Kind.CHANNEL, name) for name in self._ports.notifier.channels}
+        there = {route_of(Kind.EMAIL, ""), *found}
+        there |= {route_of(Kind.CHANNEL, name) for name in self._ports.notifier.channels}
+        known = [route for route in self._routes if route in there]
+        self._routes = dict.fromkeys([*sorted(there - self._routes.keys()), *known])
         self._look_at = now + timedelta(seconds=LOOK_EVERY_S)
 
     async def _begin(self) -> datetime | None:
@@ -128,6 +131,7 @@ class Sender:
             claimed = await self._claim(due)
             for row in claimed:
                 self._of_route[row.route] += 1
+                self._routes[row.route] = self._routes.pop(row.route)
                 self._under_way[row.id] = asyncio.create_task(self._deliver(row))
             if not claimed:  # another admin was faster
                 return self._ports.clock.now() + timedelta(seconds=STORE_RETRY_S)

@@ -13,7 +13,7 @@ from conformance.notifier_servers import MailServer, Taken
 from sailplane_admin import events, executions, notifications
 from sailplane_admin.notification_sender import LEASE_S, LOOK_EVERY_S
 from sailplane_admin.ports import AdminPorts
-from sailplane_core.errors import Unavailable
+from sailplane_core.errors import LimitReached
 from sailplane_core.notifications import NotDelivered, Notice
 from sailplane_protos.admin import event_pb2
 from sailplane_protos.notification import service_pb2 as pb
@@ -160,6 +160,29 @@ async def test_no_more_are_sent_at_one_time_than_may_be(admin: AdminPorts, notif
     assert notifier.at_once_max == 3
 
 
+async def test_ways_that_hang_do_not_take_all_the_room_again_and_again(
+    admin: AdminPorts, notifier: FakeNotifier, clock: ManualClock
+) -> None:
+    dead = [f"dead{number}" for number in range(6)]
+    notifier.channels = dict.fromkeys((*dead, "audit"), "webhook")
+
+    async def hang() -> None:
+        await clock.sleep_until(clock.now() + timedelta(seconds=30))
+        raise NotDelivered("no answer")
+
+    notifier.answer = lambda notice: None if notice.target == "audit" else hang()
+    for number in range(10):
+        await notified.end(admin, f"x{number}", notified.channel(*dead))
+    clock.advance(1)
+    await notified.end(admin, "y", notified.channel("audit"))
+    few = notified.with_settings(admin, notifications_at_once=2, notifications_of_route_at_once=1)
+    async with notified.sending(few):
+        for _ in range(5):
+            await asyncio.sleep(0.05)
+            clock.advance(30)
+        await notified.until(admin, DELIVERED, 1)
+
+
 async def test_two_senders_share_the_work(admin: AdminPorts, notifier: FakeNotifier) -> None:
     notifier.answer = lambda notice: asyncio.sleep(0.001)
     for number in range(30):
@@ -256,7 +279,7 @@ class AwayStore:
 
     def _check(self) -> None:
         if self.is_away:
-            raise Unavailable("the store")
+            raise LimitReached("the disk is full")
 
 
 async def test_what_was_sent_is_not_sent_again_because_the_store_was_away(
