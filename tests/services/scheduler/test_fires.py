@@ -275,6 +275,27 @@ SIX_ZONES = {
 """When 2:30 is in 2030, in UTC, on the days on which clocks are set in Berlin and New York, and on 28 February."""
 
 
+def set_back(world: World, minutes: int) -> None:
+    """Nobody looks at the clock now: within a process it never goes back, but a machine may start with another time."""
+    world.clock._now -= timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_clock_that_was_set_back_between_two_runs_fires_nothing_twice(
+    world: World, admin: FakeAdmin, is_killed: bool
+) -> None:
+    await world.start()
+    await world.learn(change(schedule=cron("* * * * *")))
+    await world.go("2030-01-01 00:15", step_s=10)
+    await (world.kill() if is_killed else world.stop())
+    set_back(world, minutes=10)
+    await world.start()
+    await world.go("2030-01-01 00:30", step_s=10)
+    expected = [f"2030-01-01 00:{minute:02}" for minute in range(1, 31)]
+    assert sorted(admin.slots()) == expected
+    assert len(admin.asked) == len(expected)
+
+
 async def test_a_year_in_six_zones_with_restarts_and_jumps_of_the_clock(world: World, admin: FakeAdmin) -> None:
     luck = random.Random(2030)
     await world.start()
@@ -294,6 +315,10 @@ async def test_a_year_in_six_zones_with_restarts_and_jumps_of_the_clock(world: W
             case 2:
                 world.clock.advance(600)
                 await world.settle()
+            case 3:
+                await world.stop()
+                set_back(world, minutes=10)
+                await world.start()
             case _:
                 pass
     for zone, days in SIX_ZONES.items():
